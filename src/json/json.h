@@ -1,0 +1,43 @@
+/* JSON text: validated and compacted in one pass, read by spans, written into a buffer.
+ *
+ * The text stays what its author wrote: numbers keep their digits (1E5, -0, 30-digit integers),
+ * strings keep their escapes, objects keep their order and their duplicate keys. Only blanks
+ * outside strings go. Grammar: RFC 8259; strings must be well-formed UTF-8, and escaped
+ * surrogates must come in pairs; nesting ends at LIMIT_JSON_DEPTH. */
+#ifndef JSON_JSON_H
+#define JSON_JSON_H
+
+#include "base/buf.h"
+#include "base/view.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Where and why a text is not JSON. */
+struct json_error {
+    size_t offset;        /* of the offending byte */
+    size_t line;          /* from 1 */
+    size_t column;        /* from 1, in bytes */
+    const char *problem;  /* "unexpected character", ...: static text */
+    const char *expected; /* "',' or '}' after a member": static text; NULL if nothing helps */
+    const char *hint;     /* "strings need double quotes": static text, or NULL */
+};
+
+/* Compacting may write up to this many bytes behind the compact text. */
+#define JSON_SLACK 64
+
+/* Validates text as exactly one JSON value, blanks around it allowed, and writes its compact
+ * form to out, which has room for len + JSON_SLACK bytes and does not overlap text.
+ * Returns true and sets *out_len; false: *out_error says why (out's content is undefined).
+ * Reads nothing beyond text + len. Allocates nothing. */
+bool json_compact(
+    const uint8_t *text, size_t len, uint8_t *out, size_t *out_len, struct json_error *out_error);
+
+/* Whether the first byte of this compact text begins an object. */
+static inline bool json_is_object(struct view compact)
+{
+    return compact.len > 0 && compact.data[0] == '{';
+}
+
+#endif
