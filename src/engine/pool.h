@@ -61,7 +61,10 @@ int pool_create(const char *path, const struct pool_create_options *options, pls
 
 struct pool_open_options {
     uint32_t busy_timeout_ms; /* how long a writer waits for the lock; 0: tries once */
+    uint32_t spin_turns;      /* a follower looks so many times before it sleeps */
 };
+
+#define POOL_OPEN_DEFAULTS {.busy_timeout_ms = POOL_BUSY_TIMEOUT_DEFAULT_MS, .spin_turns = 100}
 
 /* Opens a pool. options may be NULL. With POOL_WRITE: takes a lease, waits for a foreign
  * exclusive flock to end (POOL_BUSY when it does not in time), and repairs what a dead machine
@@ -75,6 +78,10 @@ void pool_close(struct pool *pool);
 SCOPED_DEFINE(struct pool *, pool_close)
 
 const char *pool_path(const struct pool *pool);
+
+/* Whether the file lies on a network file system, where other machines would not see what this
+ * one appends: a program warns of it. One system call. */
+bool pool_is_remote(const struct pool *pool);
 
 /* One message to append. Views are borrowed for the call. */
 struct message {
@@ -138,6 +145,7 @@ struct cursor {
     uint64_t pos;
     uint64_t tail;         /* as last seen */
     uint64_t expected_seq; /* of the next message; 0: whatever comes */
+    uint64_t lap_start;    /* position of ring offset 0 in the lap last used; a hint */
 };
 
 enum {
@@ -198,7 +206,6 @@ struct pool_info {
     uint64_t oldest_time_ns;
     uint64_t newest_time_ns;
     uint64_t next_seq;
-    uint64_t durable_seq_hint; /* 0: nothing was flushed yet */
     uint64_t created_ns;
     uint32_t version;
     uint8_t uuid[16];

@@ -1,0 +1,175 @@
+#include "engine/recover.h"
+
+#include "engine/flush.h"
+#include "engine/frame.h"
+#include "engine/index.h"
+#include "engine/lease.h"
+#include "os/file.h"
+#include "os/process.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+
+/* Intact frames that follow each other: start <= position < end. */
+struct run {
+    uint64_t start;
+    uint64_t end;
+    uint64_t next_seq; /* 0: the run is empty */
+    uint64_t time_ns;
+};
+
+static bool recover_boot_differs(const struct pool *pool)
+{
+    uint8_t boot_id[16];
+    process_boot_id(boot_id);
+    return memcmp(boot_id, pool->control->boot_id, sizeof(boot_id)) != 0;
+}
+
+bool recover_is_needed(struct pool *pool)
+{
+    if (recover_boot_differs(pool))
+        return true;
+    return atomic_load_explicit(&pool->control->flush_failed, memory_order_acquire) != 0 &&
+        file_lease_any(pool->fd, FORMAT_LEASE_MAX) == 0;
+}
+
+/* Extends a run from its end up to limit. Within a run seqs rise by one and times never fall: a
+ * frame that a dead writer or an earlier recovery left behind breaks the second rule even where
+ * it happens to keep the first. */
+static void recover_extend(const struct pool *pool, struct run *run, uint64_t limit)
+{
+    struct frame_header header;
+    uint64_t lap_start = 0;
+
+    while (run->end < limit && index_read_header(pool, run->end, limit, &header)) {
+        const uint64_t offset = ring_offset_of(pool->ring_size, &lap_start, run->end);
+        if (!frame_body_valid(pool->ring + offset, &header))
+            return;
+        if (run->next_seq != 0 && (header.seq != run->next_seq || header.time_ns < run->time_ns))
+            return;
+        run->next_seq = header.seq + (header.type == FRAME_MESSAGE);
+        run->time_ns = header.time_ns;
+        run->end += frame_length(&header);
+    }
+}
+
+static bool recover_better(const struct run *run, const struct run *best, uint64_t durable)
+{
+    const bool holds = run->start <= durable && durable <= run->end;
+    const bool best_holds = best->start <= durable && durable <= best->end && best->next_seq != 0;
+    if (holds != best_holds)
+        return holds;
+    return run->end - run->start > best->end - best->start;
+}
+
+/* Finds the run to keep between head and tail. */
+static struct run recover_find(
+    const struct pool *pool, uint64_t head, uint64_t tail, uint64_t durable)
+{
+    struct run best = {.start = tail, .end = tail};
+    struct frame_header header;
+    uint64_t pos = head;
+
+    while (pos < tail) {
+        struct run run = {.start = pos, .end = pos};
+        recover_extend(pool, &run, tail);
+        if (run.end > run.start && recover_better(&run, &best, durable))
+            best = run;
+        if (run.end >= tail)
+            break;
+        /* a frame that was refused for its seq or time may begin the next run */
+        pos = run.end > run.start && index_read_header(pool, run.end, tail, &header)
+            ? run.end
+            : index_next_intact(pool, run.end, tail, &header);
+    }
+    return best;
+}
+
+static void recover_rebuild_index(struct pool *pool, const struct run *run)
+{
+    struct frame_header header;
+    uint64_t lap_start = 0;
+
+    for (uint64_t i = 0; i < pool->n_blocks; i++) {
+        atomic_store_explicit(&pool->index[i].pos, UINT64_MAX, memory_order_relaxed);
+        atomic_store_explicit(&pool->index[i].seq, 0, memory_order_relaxed);
+    }
+    for (uint64_t pos = run->start; pos < run->end; pos += frame_length(&header)) {
+        if (!index_read_header(pool, pos, run->end, &header))
+            return; /* it was intact a moment ago: the file is changing under us */
+        const uint64_t offset = ring_offset_of(pool->ring_size, &lap_start, pos);
+        index_put(pool, pos, offset, frame_length(&header), header.seq);
+    }
+}
+
+/* After a failed sync the kernel may hold pages that it believes are written: touches every page
+ * so that the next sync writes all of them again. */
+static void recover_touch_pages(struct pool *pool)
+{
+    for (size_t offset = 0; offset < pool->map_len; offset += 4096) {
+        _Atomic(uint8_t) *byte = (_Atomic(uint8_t) *)(pool->map + offset);
+        atomic_fetch_or_explicit(byte, 0, memory_order_relaxed);
+    }
+}
+
+static void recover_set(struct pool *pool, const struct run *run, uint64_t next_seq)
+{
+    struct control *control = pool->control;
+    struct commit_record *commit = &control->commits[0];
+
+    atomic_store_explicit(&control->commits[1].end_pos, UINT64_MAX, memory_order_relaxed);
+    atomic_store_explicit(&commit->next_seq, next_seq, memory_order_relaxed);
+    atomic_store_explicit(&commit->time_ns, run->time_ns, memory_order_relaxed);
+    atomic_store_explicit(&commit->end_pos, run->end, memory_order_relaxed);
+    atomic_store_explicit(&control->head, run->start, memory_order_relaxed);
+    atomic_store_explicit(&control->tail, run->end, memory_order_release);
+}
+
+static int recover_locked(struct pool *pool, plsm_error_t **err)
+{
+    struct control *control = pool->control;
+    struct ring_state state;
+
+    if (!ring_state_load(pool, &state))
+        return pool_corrupt(
+            pool, FORMAT_CONTROL_OFFSET, err, "control words contradict each other");
+    const uint64_t durable = atomic_load_explicit(&control->durable, memory_order_relaxed);
+    if (durable != state.tail) { /* else everything had been flushed */
+        const struct run run = recover_find(pool, state.head, state.tail, durable);
+        recover_set(pool, &run, run.next_seq != 0 ? run.next_seq : state.next_seq);
+        recover_rebuild_index(pool, &run);
+        state.tail = run.end;
+    }
+    if (atomic_load_explicit(&control->flush_failed, memory_order_relaxed) != 0)
+        recover_touch_pages(pool);
+    if (file_sync(pool->fd) < 0) {
+        error_io(err, errno, "failed to flush the pool file");
+        return error_at_path(err, pool->path);
+    }
+    atomic_store_explicit(&control->durable, state.tail, memory_order_relaxed);
+    atomic_store_explicit(&control->durable_known, durable, memory_order_relaxed);
+    atomic_store_explicit(&control->flush_target, state.tail, memory_order_relaxed);
+    atomic_store_explicit(&control->flush_failed, 0, memory_order_release);
+    process_boot_id(control->boot_id);
+    return 0;
+}
+
+int recover_run(struct pool *pool, plsm_error_t **err)
+{
+    assert(pool->mode == POOL_WRITE);
+    const bool poisoned =
+        atomic_load_explicit(&pool->control->flush_failed, memory_order_acquire) != 0;
+
+    const int leased = lease_take(pool, err);
+    if (leased != POOL_OK)
+        return leased;
+    if (lock_take(pool, &pool->control->lock) != POOL_OK)
+        return POOL_BUSY;
+    int r = POOL_OK;
+    if (recover_boot_differs(pool) ||
+        (poisoned && atomic_load_explicit(&pool->control->flush_failed, memory_order_acquire) != 0))
+        r = recover_locked(pool, err);
+    lock_release(&pool->control->lock);
+    return r;
+}

@@ -1,0 +1,23 @@
+/* The superblock: what a pool is and how it is divided, written once. */
+#ifndef ENGINE_SUPERBLOCK_H
+#define ENGINE_SUPERBLOCK_H
+
+#include "engine/format.h"
+#include "engine/pool.h"
+
+/* Divides a file of the wanted size. Usage if it is too small, or if the index would take more
+ * than half. */
+int superblock_make(
+    const struct pool_create_options *options, struct superblock *out_superblock, plsm_error_t **err);
+
+/* Reads and checks the superblock of an open file. Corrupt, Usage (another format), Io; without
+ * path. */
+int superblock_read(int fd, struct superblock *out_superblock, plsm_error_t **err);
+
+/* How many index slots are in use, one for each block of the ring. */
+uint64_t superblock_blocks(const struct superblock *superblock);
+
+/* The start value of this pool's header checksums. */
+uint32_t superblock_seed(const struct superblock *superblock);
+
+#endif

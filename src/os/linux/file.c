@@ -1,0 +1,222 @@
+#include "os/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* Lease n is the byte at this offset plus n. */
+#define LEASE_OFFSET ((off_t)1 << 62)
+
+static int file_flags(bool writable)
+{
+    /* O_NONBLOCK matters only for a FIFO that lies where a pool was expected */
+    return (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+}
+
+int file_open(const char *path, bool writable)
+{
+    int fd = -1;
+    do
+        fd = open(path, file_flags(writable));
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+int file_reopen(int fd, bool writable)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return file_open(path, writable);
+}
+
+void file_close(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+/* The folder part of path, to be freed. */
+static char *file_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        return strdup(".");
+    if (slash == path)
+        return strdup("/");
+    return strndup(path, (size_t)(slash - path));
+}
+
+static void file_free(char *string)
+{
+    free(string);
+}
+SCOPED_DEFINE(char *, file_free)
+
+static int file_create_temporary(const char *path, mode_t mode, char **out_temporary)
+{
+    scoped(file_free) char *folder = file_folder(path);
+    if (folder == NULL)
+        return -1;
+
+    for (int attempt = 0; attempt < 100; attempt++) {
+        uint64_t random = 0;
+        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+            return -1;
+        char *name = NULL;
+        if (asprintf(&name, "%s/.plasmite-%016llx.tmp", folder, (unsigned long long)random) < 0)
+            return -1;
+        const int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+        if (fd >= 0) {
+            *out_temporary = name;
+            return fd;
+        }
+        free(name);
+        if (errno != EEXIST)
+            return -1;
+    }
+    return -1;
+}
+
+int file_create_unnamed(const char *path, mode_t mode, char **out_temporary)
+{
+    scoped(file_free) char *folder = file_folder(path);
+    *out_temporary = NULL;
+    if (folder == NULL)
+        return -1;
+
+    const int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+    if (fd >= 0 && fchmod(fd, mode) == 0 && access("/proc/self/fd", X_OK) == 0)
+        return fd;
+    const int errnum = errno;
+    file_close(fd);
+    /* EISDIR is what kernels before 3.11 say */
+    if (fd < 0 && errnum != EOPNOTSUPP && errnum != EISDIR && errnum != EINVAL) {
+        errno = errnum;
+        return -1;
+    }
+    return file_create_temporary(path, mode, out_temporary);
+}
+
+int file_publish(int fd, const char *path, const char *temporary)
+{
+    if (temporary != NULL)
+        return link(temporary, path) == 0 && unlink(temporary) == 0 ? 0 : -1;
+    char self[64];
+    snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+    return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
+void file_discard(const char *temporary)
+{
+    if (temporary != NULL)
+        unlink(temporary);
+}
+
+int file_allocate(int fd, uint64_t size)
+{
+    if (size > INT64_MAX) {
+        errno = EFBIG;
+        return -1;
+    }
+    int errnum;
+    do
+        errnum = posix_fallocate(fd, 0, (off_t)size);
+    while (errnum == EINTR);
+    errno = errnum;
+    return errnum == 0 ? 0 : -1;
+}
+
+int file_sync(int fd)
+{
+    int r;
+    do
+        r = fdatasync(fd);
+    while (r < 0 && errno == EINTR);
+    return r;
+}
+
+int file_sync_with_name(int fd, const char *path)
+{
+    if (fsync(fd) < 0)
+        return -1;
+    scoped(file_free) char *folder = file_folder(path);
+    if (folder == NULL)
+        return -1;
+    scoped(file_close) int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder_fd < 0)
+        return errno == EACCES || errno == ENOENT ? 0 : -1; /* not ours to sync, or deleted */
+    return fsync(folder_fd) < 0 && errno != EINVAL ? -1 : 0;
+}
+
+int file_share_try(int fd)
+{
+    int r;
+    do
+        r = flock(fd, LOCK_SH | LOCK_NB);
+    while (r < 0 && errno == EINTR);
+    if (r == 0)
+        return FILE_OK;
+    return errno == EWOULDBLOCK ? FILE_LOCKED : -1;
+}
+
+static struct flock file_lease_lock(uint32_t lease)
+{
+    return (struct flock){
+        .l_type = F_WRLCK,
+        .l_whence = SEEK_SET,
+        .l_start = LEASE_OFFSET + (off_t)lease,
+        .l_len = 1,
+    };
+}
+
+int file_lease_try(int fd, uint32_t lease)
+{
+    struct flock lock = file_lease_lock(lease);
+    if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+        return FILE_OK;
+    return errno == EAGAIN || errno == EACCES ? FILE_LOCKED : -1;
+}
+
+int file_lease_held(int fd, uint32_t lease)
+{
+    struct flock lock = file_lease_lock(lease);
+    if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
+        return -1;
+    return lock.l_type != F_UNLCK;
+}
+
+int file_lease_any(int fd, uint32_t last)
+{
+    struct flock lock = file_lease_lock(1);
+    lock.l_len = (off_t)last;
+    if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
+        return -1;
+    return lock.l_type != F_UNLCK;
+}
+
+bool file_is_remote(int fd)
+{
+    struct statfs fs;
+    if (fstatfs(fd, &fs) < 0)
+        return false;
+    switch ((unsigned long)fs.f_type) {
+    case NFS_SUPER_MAGIC:
+    case SMB_SUPER_MAGIC:
+    case 0xff534d42: /* CIFS */
+    case 0xfe534d42: /* SMB2 */
+    case V9FS_MAGIC:
+    case CODA_SUPER_MAGIC:
+    case AFS_SUPER_MAGIC:
+    case CEPH_SUPER_MAGIC: return true;
+    default: return false;
+    }
+}
