@@ -42,7 +42,8 @@ static bool find_narrow(struct find *find, uint64_t pos, uint64_t seq)
         !index_read_header(find->pool, pos, find->high.pos, &header) || header.seq != seq)
         return false;
     const struct place place = {pos, header.seq, header.time_ns};
-    if (find_key(find, &place) < find->target)
+    /* seqs are unique, so the very frame may be where the walk begins; times are not */
+    if (find_key(find, &place) < find->target || (!find->by_time && place.seq == find->target))
         find->low = place;
     else
         find->high = place;
@@ -78,6 +79,8 @@ static void find_by_index(struct find *find)
         uint64_t guess = find_guess(find, round);
         if (guess <= find->low.pos)
             guess = find->low.pos + FORMAT_FRAME_ALIGN;
+        if (guess >= find->high.pos)
+            guess = find->high.pos - FORMAT_FRAME_ALIGN;
         const uint64_t offset = ring_offset_of(pool->ring_size, &lap_start, guess);
         __builtin_prefetch(pool->ring + offset);
         const struct index_slot *slot = &pool->index[offset >> pool->block_shift];
