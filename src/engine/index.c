@@ -41,7 +41,7 @@ static bool find_narrow(struct find *find, uint64_t pos, uint64_t seq)
     if (pos <= find->low.pos || pos >= find->high.pos ||
         !index_read_header(find->pool, pos, find->high.pos, &header) || header.seq != seq)
         return false;
-    const struct place place = {pos, header.seq, header.time_ns};
+    const struct place place = {pos, header.seq, header.time_ns, header};
     /* seqs are unique, so the very frame may be where the walk begins; times are not */
     if (find_key(find, &place) < find->target || (!find->by_time && place.seq == find->target))
         find->low = place;
@@ -82,7 +82,8 @@ static void find_by_index(struct find *find)
         if (guess >= find->high.pos)
             guess = find->high.pos - FORMAT_FRAME_ALIGN;
         const uint64_t offset = ring_offset_of(pool->ring_size, &lap_start, guess);
-        __builtin_prefetch(pool->ring + offset);
+        for (unsigned ahead = 0; ahead < 384; ahead += 64) /* the slot's miss hides the frame's */
+            __builtin_prefetch(pool->ring + offset + ahead);
         const struct index_slot *slot = &pool->index[offset >> pool->block_shift];
         const uint64_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
         const uint64_t pos = atomic_load_explicit(&slot->pos, memory_order_relaxed);
@@ -97,20 +98,26 @@ static void find_by_index(struct find *find)
 static int find_by_walk(struct find *find, struct place *out_place)
 {
     struct pool *pool = find->pool;
-    struct frame_header header;
+    struct place at = find->low;
 
-    for (uint64_t pos = find->low.pos; pos < find->tail; pos += frame_length(&header)) {
-        if (!index_read_header(pool, pos, find->tail, &header)) {
-            *out_place = (struct place){.pos = pos, .seq = find->low.seq};
-            return cursor_head_passed(pool, pos) ? FIND_AGAIN : FIND_DAMAGED;
-        }
-        *out_place = (struct place){pos, header.seq, header.time_ns};
+    for (;;) {
         /* a pad carries the seq of the message behind it, but that message is what is sought */
-        if (header.type == FRAME_MESSAGE && find_key(find, out_place) >= find->target)
+        if (at.header.type == FRAME_MESSAGE && find_key(find, &at) >= find->target) {
+            *out_place = at;
             return FIND_FOUND;
+        }
+        at.pos += frame_length(&at.header);
+        if (at.pos >= find->tail) {
+            *out_place = find->high;
+            return FIND_AFTER;
+        }
+        if (!index_read_header(pool, at.pos, find->tail, &at.header)) {
+            *out_place = at;
+            return cursor_head_passed(pool, at.pos) ? FIND_AGAIN : FIND_DAMAGED;
+        }
+        at.seq = at.header.seq;
+        at.time_ns = at.header.time_ns;
     }
-    *out_place = find->high;
-    return FIND_AFTER;
 }
 
 static int find_once(struct find *find, struct place *out_place)
@@ -124,7 +131,7 @@ static int find_once(struct find *find, struct place *out_place)
         return FIND_DAMAGED;
     }
     find->tail = state.tail;
-    find->high = (struct place){state.tail, state.next_seq, state.time_ns};
+    find->high = (struct place){state.tail, state.next_seq, state.time_ns, {0}};
     *out_place = find->high;
     if (state.head == state.tail ||
         (find->by_time ? find->target > state.time_ns : find->target >= state.next_seq))
@@ -133,7 +140,7 @@ static int find_once(struct find *find, struct place *out_place)
         *out_place = (struct place){.pos = state.head};
         return cursor_head_passed(pool, state.head) ? FIND_AGAIN : FIND_DAMAGED;
     }
-    find->low = (struct place){state.head, header.seq, header.time_ns};
+    find->low = (struct place){state.head, header.seq, header.time_ns, header};
     if (find_key(find, &find->low) > find->target) {
         *out_place = find->low;
         return FIND_BEFORE;

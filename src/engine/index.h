@@ -35,6 +35,7 @@ struct place {
     uint64_t pos;
     uint64_t seq;
     uint64_t time_ns;
+    struct frame_header header; /* as read there; only where a frame was found */
 };
 
 enum {
