@@ -14,12 +14,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Where and why a text is not JSON. */
+/* Where and why a text is not JSON. Meant to be read as one sentence:
+ * "line 3, column 17 (byte 58): unexpected '}', expected a string as key; <hint>". */
 struct json_error {
-    size_t offset;        /* of the offending byte */
-    size_t line;          /* from 1 */
+    size_t offset;        /* of the offending byte; the text's length if it ends too early */
+    size_t line;          /* from 1; a line ends with LF */
     size_t column;        /* from 1, in bytes */
-    const char *problem;  /* "unexpected character", ...: static text */
+    const char *problem;  /* "trailing comma", ...: static text */
     const char *expected; /* "',' or '}' after a member": static text; NULL if nothing helps */
     const char *hint;     /* "strings need double quotes": static text, or NULL */
 };
@@ -30,7 +31,8 @@ struct json_error {
 /* Validates text as exactly one JSON value, blanks around it allowed, and writes its compact
  * form to out, which has room for len + JSON_SLACK bytes and does not overlap text.
  * Returns true and sets *out_len; false: *out_error says why (out's content is undefined).
- * Reads nothing beyond text + len. Allocates nothing. */
+ * Reads nothing beyond text + len. Allocates nothing. out_error may be NULL.
+ */
 bool json_compact(
     const uint8_t *text, size_t len, uint8_t *out, size_t *out_len, struct json_error *out_error);
 
