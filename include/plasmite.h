@@ -17,6 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What the shared library shows. */
+#if defined(__GNUC__)
+#define PLSM_API __attribute__((visibility("default")))
+#else
+#define PLSM_API
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -52,8 +59,16 @@ typedef struct plsm_buf {
     size_t len;
 } plsm_buf_t;
 
-void plsm_error_free(plsm_error_t *err);
-void plsm_buf_free(plsm_buf_t *buf);
+/* "0.8.0": the level of this interface. Static. */
+PLSM_API const char *plsm_version(void);
+
+PLSM_API void plsm_error_free(plsm_error_t *err);
+
+/* What the user may do about it; NULL where there is no advice. Valid as long as the error. */
+PLSM_API const char *plsm_error_hint(const plsm_error_t *err);
+
+/* Frees the bytes by the pointer in the struct, and zeroes the struct. */
+PLSM_API void plsm_buf_free(plsm_buf_t *buf);
 
 #ifdef __cplusplus
 }
