@@ -37,11 +37,11 @@ static char *error_format(const char *format, va_list args)
     return text;
 }
 
-int error_make(plsm_error_t **err, plsm_error_kind_t kind, int errnum, const char *file, int line,
+void error_make(plsm_error_t **err, plsm_error_kind_t kind, int errnum, const char *file, int line,
     const char *format, ...)
 {
     if (err == NULL)
-        return -1;
+        return;
 
     struct error *error = calloc(1, sizeof(*error));
     va_list args;
@@ -51,7 +51,7 @@ int error_make(plsm_error_t **err, plsm_error_kind_t kind, int errnum, const cha
     if (message == NULL) {
         free(error);
         *err = &error_static_oom.public;
-        return -1;
+        return;
     }
 
     error->public.kind = (int32_t)kind;
@@ -62,7 +62,6 @@ int error_make(plsm_error_t **err, plsm_error_kind_t kind, int errnum, const cha
     *err = &error->public;
     if (errnum != 0)
         error_cause(err, "%s (os error %d)", strerrordesc_np(errnum), errnum);
-    return -1;
 }
 
 plsm_error_kind_t error_kind_of(int errnum)

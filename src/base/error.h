@@ -23,22 +23,23 @@
 
 SCOPED_DEFINE(plsm_error_t *, plsm_error_free)
 
-/* Makes an error and returns -1, so that `return error_set(...)` reads as one step. */
-#define error_set(err, kind, ...) error_make(err, kind, 0, __FILE__, __LINE__, __VA_ARGS__)
+/* Makes an error and is -1, so that `return error_set(...)` reads as one step. */
+#define error_set(err, kind, ...)                                                                  \
+    (error_make(err, kind, 0, __FILE__, __LINE__, __VA_ARGS__), -1)
 
 /* The same for a failed system call: the kind follows from errnum (ENOENT: NotFound, EACCES:
  * Permission, EEXIST: AlreadyExists, ..., else Io), and its text becomes the error's cause. */
 #define error_errno(err, errnum, ...)                                                              \
-    error_make(err, error_kind_of(errnum), errnum, __FILE__, __LINE__, __VA_ARGS__)
+    (error_make(err, error_kind_of(errnum), errnum, __FILE__, __LINE__, __VA_ARGS__), -1)
 
 /* Io, whatever errnum says, with its text as the cause. */
 #define error_io(err, errnum, ...)                                                                 \
-    error_make(err, PLSM_ERROR_IO, errnum, __FILE__, __LINE__, __VA_ARGS__)
+    (error_make(err, PLSM_ERROR_IO, errnum, __FILE__, __LINE__, __VA_ARGS__), -1)
 
 /* Out of memory: Internal. */
-#define error_oom(err) error_make(err, PLSM_ERROR_INTERNAL, 0, __FILE__, __LINE__, "out of memory")
+#define error_oom(err) error_set(err, PLSM_ERROR_INTERNAL, "out of memory")
 
-int error_make(plsm_error_t **err, plsm_error_kind_t kind, int errnum, const char *file, int line,
+void error_make(plsm_error_t **err, plsm_error_kind_t kind, int errnum, const char *file, int line,
     const char *format, ...) __attribute__((format(printf, 6, 7), cold));
 
 plsm_error_kind_t error_kind_of(int errnum);
