@@ -23,18 +23,24 @@
 
 SCOPED_DEFINE(plsm_error_t *, plsm_error_free)
 
+/* What failing functions return, where the compiler can see it. */
+static inline int error_result(void)
+{
+    return -1;
+}
+
 /* Makes an error and is -1, so that `return error_set(...)` reads as one step. */
 #define error_set(err, kind, ...)                                                                  \
-    (error_make(err, kind, 0, __FILE__, __LINE__, __VA_ARGS__), -1)
+    (error_make(err, kind, 0, __FILE__, __LINE__, __VA_ARGS__), error_result())
 
 /* The same for a failed system call: the kind follows from errnum (ENOENT: NotFound, EACCES:
  * Permission, EEXIST: AlreadyExists, ..., else Io), and its text becomes the error's cause. */
 #define error_errno(err, errnum, ...)                                                              \
-    (error_make(err, error_kind_of(errnum), errnum, __FILE__, __LINE__, __VA_ARGS__), -1)
+    (error_make(err, error_kind_of(errnum), errnum, __FILE__, __LINE__, __VA_ARGS__), error_result())
 
 /* Io, whatever errnum says, with its text as the cause. */
 #define error_io(err, errnum, ...)                                                                 \
-    (error_make(err, PLSM_ERROR_IO, errnum, __FILE__, __LINE__, __VA_ARGS__), -1)
+    (error_make(err, PLSM_ERROR_IO, errnum, __FILE__, __LINE__, __VA_ARGS__), error_result())
 
 /* Out of memory: Internal. */
 #define error_oom(err) error_set(err, PLSM_ERROR_INTERNAL, "out of memory")

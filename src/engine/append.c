@@ -71,6 +71,7 @@ static int append_prepare(const struct pool *pool, const struct message *message
     batch->messages = messages;
     batch->n_messages = n_messages;
     batch->length = 0;
+    batch->now_ns = clock_wall_ns();
     for (size_t i = 0; i < n_messages; i++) {
         const struct message *message = &messages[i];
         if (message->tags.len > LIMIT_TAGS_BYTES)
@@ -85,7 +86,6 @@ static int append_prepare(const struct pool *pool, const struct message *message
     /* a batch may cross the ring's end once, and loses less than its largest frame there */
     if (n_messages > 1 && batch->length + largest > pool->ring_size)
         return append_too_large(pool, batch->length + largest, n_messages, err);
-    batch->now_ns = clock_wall_ns();
     return 0;
 }
 
