@@ -170,31 +170,34 @@ static void append_publish(struct pool *pool, struct ring_state *state, uint64_t
 
 /* Fills what is left at the ring's end. */
 static void append_pad(
-    struct pool *pool, const struct ring_state *state, uint64_t pos, uint64_t offset)
+    struct pool *pool, struct ring_state *state, uint64_t pos, uint64_t offset, uint64_t next_seq)
 {
     const uint64_t length = pool->ring_size - offset;
+    append_evict(pool, state, pos + length);
     struct frame_header header = {
-        .seq = state->next_seq,
+        .seq = next_seq,
         .time_ns = state->time_ns,
         .data_len = (uint32_t)(length - sizeof(header)),
         .type = FRAME_PAD,
     };
     frame_write(pool->ring + offset, pos, pool->seed, &header, view_of("", 0), view_of("", 0));
-    index_put(pool, pos, offset, length, state->next_seq);
+    index_put(pool, pos, offset, length, next_seq);
 }
 
-/* Writes the frames from tail on and returns where they end. */
+/* Writes the frames from tail on, each in the room that was just made for it, and returns where
+ * they end. Making room for the whole batch at once would wait for memory twice. */
 static uint64_t append_write(
     struct pool *pool, const struct batch *batch, struct ring_state *state, uint64_t *lap_start)
 {
     uint64_t pos = state->tail;
+    uint64_t seq = state->next_seq;
 
     for (size_t i = 0; i < batch->n_messages; i++) {
         const struct message *message = &batch->messages[i];
         const uint64_t length = message_footprint(message);
         uint64_t offset = ring_offset_of(pool->ring_size, lap_start, pos);
         if (length > pool->ring_size - offset) {
-            append_pad(pool, state, pos, offset);
+            append_pad(pool, state, pos, offset, seq);
             pos += pool->ring_size - offset;
             offset = 0;
             *lap_start = pos;
@@ -204,17 +207,19 @@ static uint64_t append_write(
             state->time_ns = time_ns;
         struct frame_header header = {
             .body_crc = batch->body_crcs[i],
-            .seq = state->next_seq++,
+            .seq = seq++,
             .time_ns = state->time_ns,
             .data_len = (uint32_t)message->data.len,
             .tags_len = (uint16_t)message->tags.len,
             .type = FRAME_MESSAGE,
             .encoding = (uint8_t)message->encoding,
         };
+        append_evict(pool, state, pos + length);
         frame_write(pool->ring + offset, pos, pool->seed, &header, message->tags, message->data);
         index_put(pool, pos, offset, length, header.seq);
         pos += length;
     }
+    state->next_seq = seq;
     return pos;
 }
 
@@ -265,11 +270,9 @@ static int append_locked(
         /* one message so long that pad and frame do not fit together: the pad goes first, alone,
          * and is given up again for the frame */
         const uint64_t pad_end = state.tail + (pool->ring_size - offset);
-        append_evict(pool, &state, pad_end);
-        append_pad(pool, &state, state.tail, offset);
+        append_pad(pool, &state, state.tail, offset, state.next_seq);
         append_publish(pool, &state, pad_end);
     }
-    append_evict(pool, &state, end);
     const uint64_t first_seq = state.next_seq;
     const uint64_t written = append_write(pool, batch, &state, &lap_start);
     assert(written == end);

@@ -113,13 +113,13 @@ static void recover_touch_pages(struct pool *pool)
     }
 }
 
-static void recover_set(struct pool *pool, const struct run *run, uint64_t next_seq)
+static void recover_set(struct pool *pool, const struct run *run)
 {
     struct control *control = pool->control;
     struct commit_record *commit = &control->commits[0];
 
     atomic_store_explicit(&control->commits[1].end_pos, UINT64_MAX, memory_order_relaxed);
-    atomic_store_explicit(&commit->next_seq, next_seq, memory_order_relaxed);
+    atomic_store_explicit(&commit->next_seq, run->next_seq, memory_order_relaxed);
     atomic_store_explicit(&commit->time_ns, run->time_ns, memory_order_relaxed);
     atomic_store_explicit(&commit->end_pos, run->end, memory_order_relaxed);
     atomic_store_explicit(&control->head, run->start, memory_order_relaxed);
@@ -136,8 +136,12 @@ static int recover_locked(struct pool *pool, plsm_error_t **err)
             pool, FORMAT_CONTROL_OFFSET, err, "control words contradict each other");
     const uint64_t durable = atomic_load_explicit(&control->durable, memory_order_relaxed);
     if (durable != state.tail) { /* else everything had been flushed */
-        const struct run run = recover_find(pool, state.head, state.tail, durable);
-        recover_set(pool, &run, run.next_seq != 0 ? run.next_seq : state.next_seq);
+        struct run run = recover_find(pool, state.head, state.tail, durable);
+        if (run.next_seq == 0) { /* nothing is left: seq and time go on all the same */
+            run.next_seq = state.next_seq;
+            run.time_ns = state.time_ns;
+        }
+        recover_set(pool, &run);
         recover_rebuild_index(pool, &run);
         state.tail = run.end;
     }
