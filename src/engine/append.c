@@ -248,7 +248,7 @@ static bool append_needs_sync(const struct pool *pool, uint64_t end)
     const uint64_t known = atomic_load_explicit(&control->durable_known, memory_order_relaxed);
     return __builtin_expect(
                atomic_load_explicit(&control->flush_target, memory_order_relaxed) != known, 0) &&
-        end - known > pool->ring_size &&
+        known < end && end - known > pool->ring_size &&
         atomic_load_explicit(&control->flush_failed, memory_order_relaxed) == 0;
 }
 
@@ -330,15 +330,16 @@ int pool_append(struct pool *pool, const struct message *messages, size_t n_mess
 
     if (append_prepare(pool, messages, n_messages, &batch, err) < 0)
         return -1;
-    for (;;) {
+    for (int n_syncs = 0; done == APPEND_UNSYNCED; n_syncs++) {
+        if (n_syncs > 2) /* one sync carries the last flush to the disk, a second one the first */
+            return pool_corrupt(
+                pool, FORMAT_CONTROL_OFFSET, err, "control words contradict each other");
+        const int confirmed = n_syncs > 0 ? flush_confirm(pool, err) : POOL_OK;
+        if (confirmed != POOL_OK)
+            return confirmed;
         const int r = append_try(pool, &batch, &appended, &done, err);
         if (r != POOL_OK)
             return r;
-        if (__builtin_expect(done != APPEND_UNSYNCED, 1))
-            break;
-        const int confirmed = flush_confirm(pool, err); /* twice at most: see docs/design/0001 */
-        if (confirmed != POOL_OK)
-            return confirmed;
     }
     if (done == APPEND_CORRUPT)
         return pool_corrupt(pool, FORMAT_CONTROL_OFFSET, err, "control words contradict each other");

@@ -56,8 +56,7 @@ static int follow_sleep(const struct cursor *cursor, uint64_t timeout_ns)
     return futex_wait(&control->wake, wake, timeout_ns);
 }
 
-/* The file behind the mapping: gone, cut, or as it was. */
-static int follow_check_file(const struct pool *pool, plsm_error_t **err)
+int pool_check_file(struct pool *pool, plsm_error_t **err)
 {
     struct stat status;
     if (fstat(pool->fd, &status) < 0) {
@@ -68,7 +67,7 @@ static int follow_check_file(const struct pool *pool, plsm_error_t **err)
         atomic_load_explicit(&pool->truncated, memory_order_relaxed))
         return pool_corrupt(
             pool, (uint64_t)status.st_size, err, "the file was truncated while in use");
-    return status.st_nlink == 0 ? FOLLOW_DELETED : FOLLOW_READY;
+    return status.st_nlink == 0 ? POOL_DELETED : POOL_OK;
 }
 
 int follow_wait(struct cursor *cursor, uint64_t deadline_ns, plsm_error_t **err)
@@ -86,9 +85,9 @@ int follow_wait(struct cursor *cursor, uint64_t deadline_ns, plsm_error_t **err)
         if (now_ns >= deadline_ns)
             return FOLLOW_TIMEOUT;
         if (now_ns - checked_ns >= FOLLOW_SLICE_NS) {
-            const int r = follow_check_file(pool, err);
-            if (r != FOLLOW_READY)
-                return r;
+            const int r = pool_check_file(pool, err);
+            if (r != POOL_OK)
+                return r < 0 ? -1 : FOLLOW_DELETED;
             checked_ns = now_ns;
         }
         const uint64_t left_ns = deadline_ns - now_ns;

@@ -83,6 +83,14 @@ const char *pool_path(const struct pool *pool);
  * one appends: a program warns of it. One system call. */
 bool pool_is_remote(const struct pool *pool);
 
+enum {
+    POOL_DELETED = 3, /* the file has no name any more: what is appended, nobody will find */
+};
+
+/* Looks at the file behind the handle: POOL_OK, POOL_DELETED, or -1 (Corrupt: it was truncated).
+ * One system call; for programs that hold a pool open for long. */
+int pool_check_file(struct pool *pool, plsm_error_t **err);
+
 /* One message to append. Views are borrowed for the call. */
 struct message {
     struct view tags; /* compact JSON array of strings; empty: no tags */
