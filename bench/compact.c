@@ -37,18 +37,28 @@ static uint64_t copy_turn(const struct payloads *payloads, uint64_t deadline_ns,
     return n;
 }
 
-/* What is compact already must come out as it was. */
-static void compact_check(const struct payloads *compact)
+static size_t compact_one(struct view text, uint8_t *out)
 {
-    static uint8_t out[PAYLOAD_MAX + JSON_SLACK];
     struct json_error error;
     size_t len = 0;
 
+    bench_check(
+        json_compact(text.data, text.len, out, &len, &error), "not JSON: %s", error.problem);
+    return len;
+}
+
+/* What is compact must come out as it was, and blanks must go. */
+static void compact_check(const struct payloads *payloads, bool spaced)
+{
+    static uint8_t once[PAYLOAD_MAX + JSON_SLACK];
+    static uint8_t twice[PAYLOAD_MAX + JSON_SLACK];
+
     for (uint32_t i = 0; i < PAYLOAD_VARIANTS; i++) {
-        const struct view text = payload_at(compact, i);
-        bench_check(
-            json_compact(text.data, text.len, out, &len, &error), "not JSON: %s", error.problem);
-        bench_check(view_equal(text, view_of(out, len)), "compact text was changed");
+        const struct view text = payload_at(payloads, i);
+        const struct view compact = view_of(once, compact_one(text, once));
+        bench_check(spaced ? compact.len < text.len : view_equal(text, compact), "wrong blanks");
+        bench_check(view_equal(compact, view_of(twice, compact_one(compact, twice))),
+            "compact text was changed");
     }
 }
 
@@ -61,7 +71,7 @@ void bench_compact(void)
     uint64_t elapsed[2] = {0, 0};
     uint64_t n[2] = {0, 0};
 
-    compact_check(payloads_new(size, 0));
+    compact_check(payloads, spaced);
     for (uint32_t turn = 0; turn < 2 * TURNS; turn++) {
         const uint64_t start = now_ns();
         const uint64_t deadline = start + bench_duration_ns() / TURNS / 2;
