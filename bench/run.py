@@ -258,6 +258,12 @@ def spread(values):
     return (max(present) - min(present)) / statistics.median(present) if present else None
 
 
+def best(lane, values):
+    """The round that was disturbed least."""
+    present = [v for v in values if v is not None]
+    return (max if lane.more_is_better else min)(present) if present else None
+
+
 def summarise(lane, rounds):
     """One line of the table, as numbers."""
     ours = median(rounds["ours"])
@@ -270,6 +276,7 @@ def summarise(lane, rounds):
         "lane": lane.name,
         "unit": lane.unit,
         "ours": ours,
+        "best": best(lane, rounds["ours"]),
         "target": lane.at_least,
         "target_is_of_floor": lane.of_floor,
         "met": met,
@@ -317,7 +324,7 @@ def target_number(row):
 
 
 def table_rows(rows, columns):
-    yield ["lane", "unit", "ours", "target", "", "spread", "0.8*", "floor", "", "/floor"] + [
+    yield ["lane", "unit", "ours", "best", "target", "", "spread", "0.8*", "floor", "", "/floor"] + [
         f"/{c}" for c in columns
     ]
     for row in rows:
@@ -325,6 +332,7 @@ def table_rows(rows, columns):
             row["lane"],
             row["unit"],
             human(row["ours"], row["unit"]),
+            human(row["best"], row["unit"]),
             target_text(row),
             {None: "", True: "ok", False: "MISS"}[row["met"]],
             "-" if row["spread"] is None else f"{100 * row['spread']:.0f}%",
@@ -339,7 +347,7 @@ def table_rows(rows, columns):
 def print_table(rows, columns):
     lines = list(table_rows(rows, columns))
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    left = {0, 1, 4, 8}
+    left = {0, 1, 5, 9}
     for line in lines:
         cells = [c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(line, widths))]
         print("  ".join(cells).rstrip())
