@@ -29,7 +29,7 @@ static struct error *error_of(plsm_error_t **err)
     return (struct error *)*err;
 }
 
-static char *error_format(const char *format, va_list args)
+__attribute__((format(printf, 1, 0))) static char *error_format(const char *format, va_list args)
 {
     char *text = NULL;
     if (vasprintf(&text, format, args) < 0)
