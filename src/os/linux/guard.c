@@ -1,6 +1,5 @@
 #include "os/guard.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -9,15 +8,17 @@
 #define GUARD_RANGES 256
 
 /* A slot is in use while start is not 0. start is written last and cleared first, so that the
- * handler, which takes no lock, never meets a half-made slot. */
+ * handler, which takes no lock, never meets a half-made slot. Nor does anybody else take one: a
+ * child forked amid guard_add() would find it locked for ever. It may find a slot claimed for
+ * ever, which is one of many. */
 struct guard_range {
+    atomic_bool claimed;
     _Atomic(uintptr_t) start;
     size_t len;
     atomic_bool *hit;
 };
 
 static struct guard_range guard_ranges[GUARD_RANGES];
-static pthread_mutex_t guard_mutex = PTHREAD_MUTEX_INITIALIZER;
 static size_t guard_page_size;
 
 /* Puts a page of zeros where the file has none any more. mmap is a bare system call here, so it
@@ -53,25 +54,28 @@ int guard_install(void)
 
 void guard_add(void *start, size_t len, atomic_bool *hit)
 {
-    pthread_mutex_lock(&guard_mutex);
     for (size_t i = 0; i < GUARD_RANGES; i++) {
-        if (atomic_load_explicit(&guard_ranges[i].start, memory_order_relaxed) != 0)
+        struct guard_range *range = &guard_ranges[i];
+        if (atomic_load_explicit(&range->claimed, memory_order_relaxed) ||
+            /* acquire: the slot's last user is done; pairs with the release in guard_remove() */
+            atomic_exchange_explicit(&range->claimed, true, memory_order_acquire))
             continue;
-        guard_ranges[i].len = len;
-        guard_ranges[i].hit = hit;
+        range->len = len;
+        range->hit = hit;
         /* release: the slot is complete; pairs with the acquire in guard_handle() */
-        atomic_store_explicit(&guard_ranges[i].start, (uintptr_t)start, memory_order_release);
-        break;
+        atomic_store_explicit(&range->start, (uintptr_t)start, memory_order_release);
+        return;
     }
-    pthread_mutex_unlock(&guard_mutex);
 }
 
 void guard_remove(void *start)
 {
-    pthread_mutex_lock(&guard_mutex);
     for (size_t i = 0; i < GUARD_RANGES; i++) {
-        if (atomic_load_explicit(&guard_ranges[i].start, memory_order_relaxed) == (uintptr_t)start)
-            atomic_store_explicit(&guard_ranges[i].start, 0, memory_order_release);
+        struct guard_range *range = &guard_ranges[i];
+        if (atomic_load_explicit(&range->start, memory_order_relaxed) != (uintptr_t)start)
+            continue;
+        atomic_store_explicit(&range->start, 0, memory_order_release);
+        atomic_store_explicit(&range->claimed, false, memory_order_release);
+        return;
     }
-    pthread_mutex_unlock(&guard_mutex);
 }
