@@ -40,7 +40,8 @@ static int64_t clock_days_of(int64_t year, int64_t month, int64_t day)
     const int64_t era = year / 400;
     const int64_t year_of_era = year - era * 400;
     const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    const int64_t day_of_era =
+        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     return era * 146097 + day_of_era - 719468;
 }
 
@@ -51,7 +52,8 @@ static void clock_date_of(int64_t days, unsigned *out_year, unsigned *out_month,
     const int64_t day_of_era = days - era * 146097;
     const int64_t year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const int64_t day_of_year =
+        day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const int64_t shifted_month = (5 * day_of_year + 2) / 153;
 
     *out_day = (unsigned)(day_of_year - (153 * shifted_month + 2) / 5 + 1);
@@ -111,7 +113,8 @@ size_t clock_format(uint64_t time_ns, char out[static CLOCK_TEXT_MAX])
 }
 
 /* Reads exactly n_digits decimal digits at *offset and moves it behind them. */
-static bool clock_take(const char *text, size_t len, size_t *offset, int n_digits, int64_t *out_value)
+static bool clock_take(
+    const char *text, size_t len, size_t *offset, int n_digits, int64_t *out_value)
 {
     int64_t value = 0;
     for (int i = 0; i < n_digits; i++) {
@@ -192,7 +195,7 @@ bool clock_parse(const char *text, size_t len, uint64_t *out_time_ns)
         return false;
 
     const int64_t seconds = clock_days_of(year, month, day) * SECONDS_PER_DAY + hour * 3600 +
-        minute * 60 + second - zone;
+                            minute * 60 + second - zone;
     if (seconds < 0) {
         *out_time_ns = 0;
         return true;

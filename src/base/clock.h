@@ -8,8 +8,8 @@
 #include <stdint.h>
 #include <time.h>
 
-#define NS_PER_SECOND UINT64_C(1000000000)
-#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_SECOND  UINT64_C(1000000000)
+#define NS_PER_MS      UINT64_C(1000000)
 #define DEADLINE_NEVER UINT64_MAX
 
 /* Length of the longest text clock_format() writes, without a NUL. */

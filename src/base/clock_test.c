@@ -35,8 +35,8 @@ static void test_clock_parses_offsets_and_fractions(void **state)
     (void)state;
     assert_int_equal(parse("2026-01-01T01:30:00+01:30"), parse("2026-01-01T00:00:00Z"));
     assert_int_equal(parse("2025-12-31T20:00:00-04:00"), parse("2026-01-01T00:00:00z"));
-    assert_int_equal(parse("2026-01-01t00:00:00.1234567899Z"),
-        parse("2026-01-01T00:00:00Z") + 123456789);
+    assert_int_equal(
+        parse("2026-01-01t00:00:00.1234567899Z"), parse("2026-01-01T00:00:00Z") + 123456789);
     assert_int_equal(parse("1969-12-31T23:59:59Z"), 0);
     assert_int_equal(parse("0001-01-01T00:00:00Z"), 0);
 }

@@ -43,7 +43,7 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len)
         memcpy(&word, at, 4);
         crc ^= word;
         crc = crc32c_table[3][crc & 0xff] ^ crc32c_table[2][(crc >> 8) & 0xff] ^
-            crc32c_table[1][(crc >> 16) & 0xff] ^ crc32c_table[0][crc >> 24];
+              crc32c_table[1][(crc >> 16) & 0xff] ^ crc32c_table[0][crc >> 24];
     }
     for (; len > 0; len--)
         crc = (crc >> 8) ^ crc32c_table[0][(crc ^ *at++) & 0xff];

@@ -42,8 +42,8 @@ static inline uint64_t crc32c_word(const uint8_t *at)
 __attribute__((target("sse4.2,pclmul"))) static inline uint64_t crc32c_multiply(
     uint64_t crc, uint32_t factor)
 {
-    const __m128i product = _mm_clmulepi64_si128(
-        _mm_cvtsi64_si128((long long)crc), _mm_cvtsi32_si128((int)factor), 0);
+    const __m128i product =
+        _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)crc), _mm_cvtsi32_si128((int)factor), 0);
     return (uint64_t)_mm_cvtsi128_si64(product);
 }
 

@@ -36,7 +36,8 @@ static inline int error_result(void)
 /* The same for a failed system call: the kind follows from errnum (ENOENT: NotFound, EACCES:
  * Permission, EEXIST: AlreadyExists, ..., else Io), and its text becomes the error's cause. */
 #define error_errno(err, errnum, ...)                                                              \
-    (error_make(err, error_kind_of(errnum), errnum, __FILE__, __LINE__, __VA_ARGS__), error_result())
+    (error_make(err, error_kind_of(errnum), errnum, __FILE__, __LINE__, __VA_ARGS__),              \
+        error_result())
 
 /* Io, whatever errnum says, with its text as the cause. */
 #define error_io(err, errnum, ...)                                                                 \
@@ -55,10 +56,12 @@ plsm_error_kind_t error_kind_of(int errnum);
 int error_at_path(plsm_error_t **err, const char *path);
 int error_at_seq(plsm_error_t **err, uint64_t seq);
 int error_at_offset(plsm_error_t **err, uint64_t offset);
-int error_hint(plsm_error_t **err, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+int error_hint(plsm_error_t **err, const char *format, ...)
+    __attribute__((format(printf, 2, 3), cold));
 
 /* Sets the cause: the text of what lies beneath, e.g. a parser's position (an errno sets its own). */
-int error_cause(plsm_error_t **err, const char *format, ...) __attribute__((format(printf, 2, 3), cold));
+int error_cause(plsm_error_t **err, const char *format, ...)
+    __attribute__((format(printf, 2, 3), cold));
 
 /* What the public struct does not show; NULL or 0 where unknown. Valid as long as the error. */
 const char *error_hint_of(const plsm_error_t *err);

@@ -13,25 +13,25 @@
 
 #include <cmocka.h>
 
-#define TEST_ENTRY(function) {#function, function, NULL, NULL, NULL},
-#define TEST_EACH_1(a)       TEST_ENTRY(a)
-#define TEST_EACH_2(a, ...)  TEST_ENTRY(a) TEST_EACH_1(__VA_ARGS__)
-#define TEST_EACH_3(a, ...)  TEST_ENTRY(a) TEST_EACH_2(__VA_ARGS__)
-#define TEST_EACH_4(a, ...)  TEST_ENTRY(a) TEST_EACH_3(__VA_ARGS__)
-#define TEST_EACH_5(a, ...)  TEST_ENTRY(a) TEST_EACH_4(__VA_ARGS__)
-#define TEST_EACH_6(a, ...)  TEST_ENTRY(a) TEST_EACH_5(__VA_ARGS__)
-#define TEST_EACH_7(a, ...)  TEST_ENTRY(a) TEST_EACH_6(__VA_ARGS__)
-#define TEST_EACH_8(a, ...)  TEST_ENTRY(a) TEST_EACH_7(__VA_ARGS__)
-#define TEST_EACH_9(a, ...)  TEST_ENTRY(a) TEST_EACH_8(__VA_ARGS__)
-#define TEST_EACH_10(a, ...) TEST_ENTRY(a) TEST_EACH_9(__VA_ARGS__)
-#define TEST_EACH_11(a, ...) TEST_ENTRY(a) TEST_EACH_10(__VA_ARGS__)
-#define TEST_EACH_12(a, ...) TEST_ENTRY(a) TEST_EACH_11(__VA_ARGS__)
-#define TEST_EACH_13(a, ...) TEST_ENTRY(a) TEST_EACH_12(__VA_ARGS__)
-#define TEST_EACH_14(a, ...) TEST_ENTRY(a) TEST_EACH_13(__VA_ARGS__)
-#define TEST_EACH_15(a, ...) TEST_ENTRY(a) TEST_EACH_14(__VA_ARGS__)
-#define TEST_EACH_16(a, ...) TEST_ENTRY(a) TEST_EACH_15(__VA_ARGS__)
+#define TEST_ENTRY(function)                                                    {#function, function, NULL, NULL, NULL},
+#define TEST_EACH_1(a)                                                          TEST_ENTRY(a)
+#define TEST_EACH_2(a, ...)                                                     TEST_ENTRY(a) TEST_EACH_1(__VA_ARGS__)
+#define TEST_EACH_3(a, ...)                                                     TEST_ENTRY(a) TEST_EACH_2(__VA_ARGS__)
+#define TEST_EACH_4(a, ...)                                                     TEST_ENTRY(a) TEST_EACH_3(__VA_ARGS__)
+#define TEST_EACH_5(a, ...)                                                     TEST_ENTRY(a) TEST_EACH_4(__VA_ARGS__)
+#define TEST_EACH_6(a, ...)                                                     TEST_ENTRY(a) TEST_EACH_5(__VA_ARGS__)
+#define TEST_EACH_7(a, ...)                                                     TEST_ENTRY(a) TEST_EACH_6(__VA_ARGS__)
+#define TEST_EACH_8(a, ...)                                                     TEST_ENTRY(a) TEST_EACH_7(__VA_ARGS__)
+#define TEST_EACH_9(a, ...)                                                     TEST_ENTRY(a) TEST_EACH_8(__VA_ARGS__)
+#define TEST_EACH_10(a, ...)                                                    TEST_ENTRY(a) TEST_EACH_9(__VA_ARGS__)
+#define TEST_EACH_11(a, ...)                                                    TEST_ENTRY(a) TEST_EACH_10(__VA_ARGS__)
+#define TEST_EACH_12(a, ...)                                                    TEST_ENTRY(a) TEST_EACH_11(__VA_ARGS__)
+#define TEST_EACH_13(a, ...)                                                    TEST_ENTRY(a) TEST_EACH_12(__VA_ARGS__)
+#define TEST_EACH_14(a, ...)                                                    TEST_ENTRY(a) TEST_EACH_13(__VA_ARGS__)
+#define TEST_EACH_15(a, ...)                                                    TEST_ENTRY(a) TEST_EACH_14(__VA_ARGS__)
+#define TEST_EACH_16(a, ...)                                                    TEST_ENTRY(a) TEST_EACH_15(__VA_ARGS__)
 #define TEST_COUNT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, count, ...) count
-#define TEST_COUNT(...) \
+#define TEST_COUNT(...)                                                                            \
     TEST_COUNT_(__VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
 #define TEST_PASTE_(a, b) a##b
 #define TEST_PASTE(a, b)  TEST_PASTE_(a, b)

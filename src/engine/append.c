@@ -52,10 +52,13 @@ static int append_too_large(
     error_set(err, PLSM_ERROR_USAGE, "payload exceeds ring capacity");
     error_at_path(err, pool->path);
     if (n_messages == 1)
-        return error_hint(err, "The message needs %llu bytes and the ring holds %llu; create the pool "
-            "with a larger --size.", (unsigned long long)length, (unsigned long long)pool->ring_size);
-    return error_hint(err, "The batch of %zu messages needs up to %llu bytes and the ring holds %llu.",
-        n_messages, (unsigned long long)length, (unsigned long long)pool->ring_size);
+        return error_hint(err,
+            "The message needs %llu bytes and the ring holds %llu; create the pool "
+            "with a larger --size.",
+            (unsigned long long)length, (unsigned long long)pool->ring_size);
+    return error_hint(err,
+        "The batch of %zu messages needs up to %llu bytes and the ring holds %llu.", n_messages,
+        (unsigned long long)length, (unsigned long long)pool->ring_size);
 }
 
 static int append_prepare(const struct pool *pool, const struct message *messages,
@@ -66,7 +69,8 @@ static int append_prepare(const struct pool *pool, const struct message *message
     if (pool->mode != POOL_WRITE)
         return error_set(err, PLSM_ERROR_USAGE, "the pool is open for reading only");
     if (n_messages == 0 || n_messages > LIMIT_BATCH_MESSAGES)
-        return error_set(err, PLSM_ERROR_USAGE, "a batch has 1 to %d messages", LIMIT_BATCH_MESSAGES);
+        return error_set(
+            err, PLSM_ERROR_USAGE, "a batch has 1 to %d messages", LIMIT_BATCH_MESSAGES);
 
     batch->messages = messages;
     batch->n_messages = n_messages;
@@ -207,7 +211,7 @@ static uint64_t append_write(
             state->time_ns = time_ns;
         struct frame_header header = {
             .body_crc = batch->body_crcs[i],
-            .seq = seq++,
+            .seq = seq,
             .time_ns = state->time_ns,
             .data_len = (uint32_t)message->data.len,
             .tags_len = (uint16_t)message->tags.len,
@@ -216,8 +220,9 @@ static uint64_t append_write(
         };
         append_evict(pool, state, pos + length);
         frame_write(pool->ring + offset, pos, pool->seed, &header, message->tags, message->data);
-        index_put(pool, pos, offset, length, header.seq);
+        index_put(pool, pos, offset, length, seq);
         pos += length;
+        seq++;
     }
     state->next_seq = seq;
     return pos;
@@ -248,8 +253,8 @@ static bool append_needs_sync(const struct pool *pool, uint64_t end)
     const uint64_t known = atomic_load_explicit(&control->durable_known, memory_order_relaxed);
     return __builtin_expect(
                atomic_load_explicit(&control->flush_target, memory_order_relaxed) != known, 0) &&
-        known < end && end - known > pool->ring_size &&
-        atomic_load_explicit(&control->flush_failed, memory_order_relaxed) == 0;
+           known < end && end - known > pool->ring_size &&
+           atomic_load_explicit(&control->flush_failed, memory_order_relaxed) == 0;
 }
 
 /* All that happens under the lock. */
@@ -342,7 +347,8 @@ int pool_append(struct pool *pool, const struct message *messages, size_t n_mess
             return r;
     }
     if (done == APPEND_CORRUPT)
-        return pool_corrupt(pool, FORMAT_CONTROL_OFFSET, err, "control words contradict each other");
+        return pool_corrupt(
+            pool, FORMAT_CONTROL_OFFSET, err, "control words contradict each other");
     follow_wake(pool); /* after unlock: a woken reader never meets our lock */
     append_warm(pool, appended.end_pos);
     if (__builtin_expect(atomic_load_explicit(&pool->truncated, memory_order_relaxed), 0))

@@ -86,8 +86,8 @@ int cursor_seek_time(struct cursor *cursor, struct pool *pool, uint64_t time_ns,
     return 0;
 }
 
-static void cursor_fill(const uint8_t *start, uint64_t pos, const struct frame_header *header,
-    struct frame *out_frame)
+static void cursor_fill(
+    const uint8_t *start, uint64_t pos, const struct frame_header *header, struct frame *out_frame)
 {
     out_frame->seq = header->seq;
     out_frame->pos = pos;
@@ -193,7 +193,7 @@ int cursor_next(
         frame_copy(&header, start, sizeof(header));
         if (__builtin_expect(!frame_header_valid(pool->seed, cursor->pos,
                                  to_end < to_tail ? to_end : to_tail, &header) ||
-                    !frame_body_valid(start, &header),
+                                 !frame_body_valid(start, &header),
                 0)) {
             const int r = cursor_trouble(cursor, out_gap, err);
             if (r != CURSOR_EMPTY)
@@ -242,8 +242,10 @@ int pool_get(struct pool *pool, uint64_t seq, struct frame *out_frame, plsm_erro
     if (found == FIND_BEFORE || found == FIND_AFTER)
         return POOL_MISSING;
     if (found == FIND_DAMAGED) {
-        pool_corrupt(pool, place.pos == 0 && place.seq == 0 ? FORMAT_CONTROL_OFFSET : pool_file_offset(pool, place.pos), err,
-            "damaged message");
+        pool_corrupt(pool,
+            place.pos == 0 && place.seq == 0 ? FORMAT_CONTROL_OFFSET
+                                             : pool_file_offset(pool, place.pos),
+            err, "damaged message");
         return error_at_seq(err, seq);
     }
     if (place.seq != seq)

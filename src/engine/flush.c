@@ -19,8 +19,9 @@ static int flush_failed(const struct pool *pool, int errnum, plsm_error_t **err)
         error_io(err, errnum, "failed to flush the pool file");
     else
         error_set(err, PLSM_ERROR_IO, "an earlier flush of this pool failed");
-    error_hint(err, "What was not flushed before may be lost in a power cut. The pool flushes again "
-                    "once all its users have closed it.");
+    error_hint(err,
+        "What was not flushed before may be lost in a power cut. The pool flushes again "
+        "once all its users have closed it.");
     return error_at_path(err, pool->path);
 }
 
@@ -28,9 +29,8 @@ static int flush_failed(const struct pool *pool, int errnum, plsm_error_t **err)
 static void flush_raise(_Atomic(uint64_t) *position, uint64_t value)
 {
     uint64_t current = atomic_load_explicit(position, memory_order_relaxed);
-    while (current < value &&
-        !atomic_compare_exchange_weak_explicit(
-            position, &current, value, memory_order_release, memory_order_relaxed))
+    while (current < value && !atomic_compare_exchange_weak_explicit(position, &current, value,
+                                  memory_order_release, memory_order_relaxed))
         continue;
 }
 
@@ -69,7 +69,8 @@ static int flush_lead(struct pool *pool, plsm_error_t **err)
     if (flush_begin(pool, &target, &durable) != POOL_OK)
         return POOL_BUSY;
     const int errnum = flush_sync(pool) < 0 ? errno : 0;
-    if (errnum != 0) /* the kernel may have dropped the pages, and would call the next try a success */
+    if (errnum !=
+        0) /* the kernel may have dropped the pages, and would call the next try a success */
         atomic_store_explicit(&control->flush_failed, 1, memory_order_release);
     if (atomic_load_explicit(&control->flush_failed, memory_order_acquire) != 0)
         return flush_failed(pool, errnum, err);

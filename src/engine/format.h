@@ -16,16 +16,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define FORMAT_MAGIC          "PLASMITE"
-#define FORMAT_MAGIC_BYTES    {0x50, 0x4c, 0x41, 0x53, 0x4d, 0x49, 0x54, 0x45}
-#define FORMAT_VERSION        1u
-#define FORMAT_HEADER_SIZE    4096u
-#define FORMAT_FRAME_ALIGN    32u
-#define FORMAT_RING_MIN       1024u
-#define FORMAT_SLOT_SIZE      16u
-#define FORMAT_WITNESSES      160u
-#define FORMAT_LEASE_MAX      32767u
-#define FORMAT_LOCK_WAITERS   0x80000000u /* set in a lock word while somebody sleeps on it */
+#define FORMAT_MAGIC "PLASMITE"
+#define FORMAT_MAGIC_BYTES                                                                         \
+    {                                                                                              \
+        0x50, 0x4c, 0x41, 0x53, 0x4d, 0x49, 0x54, 0x45                                             \
+    }
+#define FORMAT_VERSION      1u
+#define FORMAT_HEADER_SIZE  4096u
+#define FORMAT_FRAME_ALIGN  32u
+#define FORMAT_RING_MIN     1024u
+#define FORMAT_SLOT_SIZE    16u
+#define FORMAT_WITNESSES    160u
+#define FORMAT_LEASE_MAX    32767u
+#define FORMAT_LOCK_WAITERS 0x80000000u /* set in a lock word while somebody sleeps on it */
 
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file is little-endian");
 

@@ -69,5 +69,5 @@ bool frame_body_valid(const uint8_t *start, const struct frame_header *header)
     if (header->type == FRAME_PAD)
         return true;
     return frame_crc(0, start + sizeof(*header), (size_t)header->tags_len + header->data_len) ==
-        header->body_crc;
+           header->body_crc;
 }

@@ -53,7 +53,7 @@ static inline bool frame_header_valid(
     uint32_t seed, uint64_t pos, uint64_t room_len, const struct frame_header *header)
 {
     return (header->type == FRAME_MESSAGE || header->type == FRAME_PAD) &&
-        frame_length(header) <= room_len && frame_header_crc(seed, pos, header) == header->crc;
+           frame_length(header) <= room_len && frame_header_crc(seed, pos, header) == header->crc;
 }
 
 /* Writes a frame to start, in the ring. Plain stores: publishing is the caller's. */

@@ -74,13 +74,14 @@ bool ring_state_peek(const struct pool *pool, struct ring_state *out_state);
 static inline bool ring_words_valid(const struct pool *pool, uint64_t head, uint64_t tail)
 {
     return ((head | tail) & (FORMAT_FRAME_ALIGN - 1)) == 0 && head <= tail &&
-        tail - head <= pool->ring_size;
+           tail - head <= pool->ring_size;
 }
 
 /* Byte of the file at which a position lies, for errors. */
 uint64_t pool_file_offset(const struct pool *pool, uint64_t pos);
 
 /* Corrupt, with path and offset. */
-int pool_corrupt(const struct pool *pool, uint64_t file_offset, plsm_error_t **err, const char *what);
+int pool_corrupt(
+    const struct pool *pool, uint64_t file_offset, plsm_error_t **err, const char *what);
 
 #endif

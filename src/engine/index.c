@@ -59,7 +59,7 @@ static uint64_t find_guess(const struct find *find, unsigned round)
     if (round % 3 == 2 || keys == 0 || find->target <= low_key || find->target - low_key > keys)
         return find->low.pos + span / 2;
     return find->low.pos +
-        (uint64_t)((double)span * ((double)(find->target - low_key) / (double)keys));
+           (uint64_t)((double)span * ((double)(find->target - low_key) / (double)keys));
 }
 
 /* Narrows the bounds by the index to about a block. */

@@ -40,8 +40,8 @@ struct place {
 
 enum {
     FIND_FOUND = 0,
-    FIND_BEFORE = 1, /* older than what is retained */
-    FIND_AFTER = 2,  /* newer than the newest; the place is the tail */
+    FIND_BEFORE = 1,  /* older than what is retained */
+    FIND_AFTER = 2,   /* newer than the newest; the place is the tail */
     FIND_DAMAGED = 3, /* a bad frame stands in the way; the place is where */
 };
 

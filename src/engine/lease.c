@@ -131,8 +131,7 @@ static uint32_t lease_find(struct pool *pool)
 {
     const uint32_t first = (uint32_t)getpid() % FORMAT_WITNESSES;
     for (uint32_t i = 0; i < FORMAT_LEASE_MAX; i++) {
-        const uint32_t lease =
-            i < FORMAT_WITNESSES ? 1 + (first + i) % FORMAT_WITNESSES : i + 1;
+        const uint32_t lease = i < FORMAT_WITNESSES ? 1 + (first + i) % FORMAT_WITNESSES : i + 1;
         const int r = file_lease_try(pool->fd, lease);
         if (r == FILE_OK)
             return lease;

@@ -55,7 +55,8 @@ static inline void lock_release(_Atomic(uint32_t) *word)
     /* sequentially consistent: releases what was written to the next owner, and is the barrier
      * between publishing the tail and looking for sleepers (see follow_wake()) */
     if (__builtin_expect(
-            (atomic_exchange_explicit(word, 0, memory_order_seq_cst) & FORMAT_LOCK_WAITERS) != 0, 0))
+            (atomic_exchange_explicit(word, 0, memory_order_seq_cst) & FORMAT_LOCK_WAITERS) != 0,
+            0))
         lock_wake(word);
 }
 

@@ -57,9 +57,9 @@ static int pool_create_at(const char *path, const struct superblock *superblock,
 {
     scoped(file_close) int fd = file_create_unnamed(path, mode, out_temporary);
     if (fd < 0)
-        return error_errno(err, errno, errno == EACCES || errno == EPERM || errno == EROFS
-                ? "permission denied"
-                : "failed to create pool file");
+        return error_errno(err, errno,
+            errno == EACCES || errno == EPERM || errno == EROFS ? "permission denied"
+                                                                : "failed to create pool file");
     if (file_allocate(fd, superblock->file_size) < 0)
         return error_io(err, errno, "failed to size pool file");
     if (pool_write_header(fd, superblock) < 0)
@@ -164,8 +164,8 @@ static int pool_recover_for_reader(struct pool *pool, plsm_error_t **err)
     return POOL_OK;
 }
 
-static int pool_open_mode(
-    const char *path, const struct pool_open_options *options, struct pool *pool, plsm_error_t **err)
+static int pool_open_mode(const char *path, const struct pool_open_options *options,
+    struct pool *pool, plsm_error_t **err)
 {
     bool writable = false;
 

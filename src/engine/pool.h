@@ -26,7 +26,7 @@ struct pool;
 /* Outcomes beside 0 and -1. */
 enum {
     POOL_OK = 0,
-    POOL_BUSY = 1,    /* a live writer, or a foreign flock, held the pool for the whole busy timeout */
+    POOL_BUSY = 1, /* a live writer, or a foreign flock, held the pool for the whole busy timeout */
     POOL_MISSING = 2, /* no such message: evicted, or not yet written */
 };
 
@@ -41,8 +41,8 @@ enum encoding {
     ENCODING_LITE3 = 1,
 };
 
-#define POOL_SIZE_DEFAULT (UINT64_C(1) << 20)
-#define POOL_INDEX_DEFAULT UINT64_MAX
+#define POOL_SIZE_DEFAULT            (UINT64_C(1) << 20)
+#define POOL_INDEX_DEFAULT           UINT64_MAX
 #define POOL_BUSY_TIMEOUT_DEFAULT_MS 5000
 
 struct pool_create_options {
@@ -64,7 +64,10 @@ struct pool_open_options {
     uint32_t spin_turns;      /* a follower looks so many times before it sleeps */
 };
 
-#define POOL_OPEN_DEFAULTS {.busy_timeout_ms = POOL_BUSY_TIMEOUT_DEFAULT_MS, .spin_turns = 100}
+#define POOL_OPEN_DEFAULTS                                                                         \
+    {                                                                                              \
+        .busy_timeout_ms = POOL_BUSY_TIMEOUT_DEFAULT_MS, .spin_turns = 100                         \
+    }
 
 /* Opens a pool. options may be NULL. With POOL_WRITE: takes a lease, waits for a foreign
  * exclusive flock to end (POOL_BUSY when it does not in time), and repairs what a dead machine
@@ -169,7 +172,8 @@ enum {
 void cursor_oldest(struct cursor *cursor, struct pool *pool);
 void cursor_newest(struct cursor *cursor, struct pool *pool);
 int cursor_seek_seq(struct cursor *cursor, struct pool *pool, uint64_t seq, plsm_error_t **err);
-int cursor_seek_time(struct cursor *cursor, struct pool *pool, uint64_t time_ns, plsm_error_t **err);
+int cursor_seek_time(
+    struct cursor *cursor, struct pool *pool, uint64_t time_ns, plsm_error_t **err);
 
 /* Moves to the next message and shows it in place.
  *
@@ -235,10 +239,10 @@ struct pool_issue {
 struct pool_report {
     size_t n_issues; /* all of them; the first POOL_ISSUES_MAX are described */
     struct pool_issue issues[POOL_ISSUES_MAX];
-    uint64_t n_messages;     /* intact ones */
-    uint64_t oldest_seq;     /* of the intact ones; 0 if none */
+    uint64_t n_messages; /* intact ones */
+    uint64_t oldest_seq; /* of the intact ones; 0 if none */
     uint64_t newest_seq;
-    uint64_t last_good_seq;  /* the last one before the first issue; 0 if none */
+    uint64_t last_good_seq; /* the last one before the first issue; 0 if none */
 };
 
 /* Checks everything and changes nothing: control words, every frame, every index slot.

@@ -173,16 +173,19 @@ static void test_pool_overtaken_cursor_is_told_what_it_lost(void **state)
 static void test_pool_numbers_may_be_large(void **state)
 {
     (void)state;
-    static const uint64_t edges[] = {UINT64_C(1) << 31, UINT64_C(1) << 32, UINT64_C(1) << 53,
-        (UINT64_C(1) << 63) - 4000000};
+    static const uint64_t edges[] = {
+        UINT64_C(1) << 31, UINT64_C(1) << 32, UINT64_C(1) << 53, (UINT64_C(1) << 63) - 4000000};
     for (size_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++) {
-        scoped(pool_close) struct pool *pool = test_pool_with("edges",
-            (struct pool_create_options){.size_bytes = 65536, .index_capacity = POOL_INDEX_DEFAULT,
-                .first_seq = edges[i] - 1000, .first_pos = edges[i] - 200000});
+        scoped(pool_close) struct pool *pool =
+            test_pool_with("edges", (struct pool_create_options){.size_bytes = 65536,
+                                        .index_capacity = POOL_INDEX_DEFAULT,
+                                        .first_seq = edges[i] - 1000,
+                                        .first_pos = edges[i] - 200000});
         struct frame frame;
         struct pool_report report;
         for (uint64_t seq = edges[i] - 1000; seq < edges[i] + 4000; seq++) {
-            assert_int_equal(test_append(pool, "{\"some\":\"message of sixty-four bytes or so\"}"), seq);
+            assert_int_equal(
+                test_append(pool, "{\"some\":\"message of sixty-four bytes or so\"}"), seq);
             check_ok(pool_get(pool, seq, &frame, &test_error));
             assert_int_equal(frame.seq, seq);
         }

@@ -85,8 +85,8 @@ static inline struct pool *test_pool_with(const char *name, struct pool_create_o
 
 static inline struct pool *test_pool(const char *name, uint64_t size_bytes)
 {
-    return test_pool_with(name,
-        (struct pool_create_options){.size_bytes = size_bytes, .index_capacity = POOL_INDEX_DEFAULT});
+    return test_pool_with(name, (struct pool_create_options){.size_bytes = size_bytes,
+                                    .index_capacity = POOL_INDEX_DEFAULT});
 }
 
 static inline struct message test_message(const char *data)

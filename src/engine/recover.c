@@ -31,7 +31,7 @@ bool recover_is_needed(struct pool *pool)
     if (recover_boot_differs(pool))
         return true;
     return atomic_load_explicit(&pool->control->flush_failed, memory_order_acquire) != 0 &&
-        file_lease_any(pool->fd, FORMAT_LEASE_MAX) == 0;
+           file_lease_any(pool->fd, FORMAT_LEASE_MAX) == 0;
 }
 
 /* Extends a run from its end up to limit. Within a run seqs rise by one and times never fall: a
@@ -80,8 +80,8 @@ static struct run recover_find(
             break;
         /* a frame that was refused for its seq or time may begin the next run */
         pos = run.end > run.start && index_read_header(pool, run.end, tail, &header)
-            ? run.end
-            : index_next_intact(pool, run.end, tail, &header);
+                  ? run.end
+                  : index_next_intact(pool, run.end, tail, &header);
     }
     return best;
 }

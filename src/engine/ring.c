@@ -48,7 +48,8 @@ uint64_t pool_file_offset(const struct pool *pool, uint64_t pos)
     return pool->superblock.ring_offset + pos % pool->ring_size;
 }
 
-int pool_corrupt(const struct pool *pool, uint64_t file_offset, plsm_error_t **err, const char *what)
+int pool_corrupt(
+    const struct pool *pool, uint64_t file_offset, plsm_error_t **err, const char *what)
 {
     error_set(err, PLSM_ERROR_CORRUPT, "%s", what);
     error_at_offset(err, file_offset);

@@ -69,13 +69,13 @@ static int superblock_check_sizes(uint64_t size, uint64_t slots, plsm_error_t **
     return 0;
 }
 
-int superblock_make(
-    const struct pool_create_options *options, struct superblock *out_superblock, plsm_error_t **err)
+int superblock_make(const struct pool_create_options *options, struct superblock *out_superblock,
+    plsm_error_t **err)
 {
     const uint64_t size = options->size_bytes != 0 ? options->size_bytes : POOL_SIZE_DEFAULT;
     const uint64_t slots = options->index_capacity != POOL_INDEX_DEFAULT
-        ? options->index_capacity
-        : superblock_default_slots(size);
+                               ? options->index_capacity
+                               : superblock_default_slots(size);
 
     if (superblock_check_sizes(size, slots, err) < 0)
         return -1;
@@ -93,7 +93,7 @@ int superblock_make(
     superblock.ring_size = (size - superblock.ring_offset) & ~(uint64_t)(FORMAT_FRAME_ALIGN - 1);
     superblock.block_shift = superblock_block_shift(superblock.ring_size, slots);
     const uint64_t laps = options->first_pos / superblock.ring_size +
-        (options->first_pos % superblock.ring_size != 0);
+                          (options->first_pos % superblock.ring_size != 0);
     superblock.first_pos = laps * superblock.ring_size;
     if (getrandom(superblock.uuid, sizeof(superblock.uuid), 0) != sizeof(superblock.uuid))
         return error_io(err, errno, "failed to draw a random pool identity");
@@ -114,7 +114,7 @@ static bool superblock_consistent(const struct superblock *superblock)
         sb->ring_size > sb->file_size || sb->ring_offset > sb->file_size - sb->ring_size)
         return false;
     return sb->block_shift >= 5 && sb->block_shift < 64 &&
-        (sb->index_capacity == 0 || superblock_blocks(sb) <= sb->index_capacity);
+           (sb->index_capacity == 0 || superblock_blocks(sb) <= sb->index_capacity);
 }
 
 int superblock_read(int fd, struct superblock *out_superblock, plsm_error_t **err)
@@ -147,13 +147,15 @@ int superblock_read(int fd, struct superblock *out_superblock, plsm_error_t **er
     if (superblock.crc != superblock_crc(&superblock))
         return error_set(err, PLSM_ERROR_CORRUPT, "damaged superblock");
     if (superblock.version != FORMAT_VERSION)
-        return error_set(err, PLSM_ERROR_USAGE, "unsupported pool format version %u (supported: %u)",
-            superblock.version, FORMAT_VERSION);
+        return error_set(err, PLSM_ERROR_USAGE,
+            "unsupported pool format version %u (supported: %u)", superblock.version,
+            FORMAT_VERSION);
     if (!superblock_consistent(&superblock))
         return error_set(err, PLSM_ERROR_CORRUPT, "impossible sizes in the superblock");
     if ((uint64_t)status.st_size < superblock.file_size)
-        return error_set(err, PLSM_ERROR_CORRUPT, "the file was truncated: it has %llu of %llu bytes",
-            (unsigned long long)status.st_size, (unsigned long long)superblock.file_size);
+        return error_set(err, PLSM_ERROR_CORRUPT,
+            "the file was truncated: it has %llu of %llu bytes", (unsigned long long)status.st_size,
+            (unsigned long long)superblock.file_size);
     *out_superblock = superblock;
     return 0;
 }

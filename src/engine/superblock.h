@@ -7,8 +7,8 @@
 
 /* Divides a file of the wanted size. Usage if it is too small, or if the index would take more
  * than half. */
-int superblock_make(
-    const struct pool_create_options *options, struct superblock *out_superblock, plsm_error_t **err);
+int superblock_make(const struct pool_create_options *options, struct superblock *out_superblock,
+    plsm_error_t **err);
 
 /* Reads and checks the superblock of an open file. Corrupt, Usage (another format), Io; without
  * path. */

@@ -18,8 +18,8 @@ struct verify {
     uint64_t last_block_checked; /* + 1; 0: none yet */
 };
 
-__attribute__((format(printf, 5, 6))) static void verify_issue(struct verify *verify,
-    const char *code, uint64_t offset, uint64_t seq, const char *format, ...)
+__attribute__((format(printf, 5, 6))) static void verify_issue(
+    struct verify *verify, const char *code, uint64_t offset, uint64_t seq, const char *format, ...)
 {
     struct pool_report *report = verify->report;
     const size_t i = report->n_issues++;
@@ -54,7 +54,7 @@ static void verify_slots(struct verify *verify, const struct frame_header *heade
         const uint64_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
         /* where the frame ends within the block, the next one is the first to start there */
         const bool later = block == last && pos == verify->pos + frame_length(header) &&
-            seq == header->seq + (header->type == FRAME_MESSAGE);
+                           seq == header->seq + (header->type == FRAME_MESSAGE);
         if ((pos != verify->pos || seq != header->seq) && !later &&
             !cursor_head_passed(pool, verify->pos))
             verify_issue(verify, "index", pool->superblock.index_offset + block * FORMAT_SLOT_SIZE,
@@ -124,7 +124,8 @@ int pool_verify(struct pool *pool, struct pool_report *out_report, plsm_error_t 
 
     memset(out_report, 0, sizeof(*out_report));
     if (!ring_state_peek(pool, &verify.state)) {
-        verify_issue(&verify, "control", FORMAT_CONTROL_OFFSET, 0, "control words contradict each other");
+        verify_issue(
+            &verify, "control", FORMAT_CONTROL_OFFSET, 0, "control words contradict each other");
         return 0;
     }
     verify.pos = verify.state.head;

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 enum {
-    FUTEX_WOKEN = 0,     /* or the word had another value, or for no reason at all */
+    FUTEX_WOKEN = 0, /* or the word had another value, or for no reason at all */
     FUTEX_TIMED_OUT = 1,
-    FUTEX_SIGNAL = 2,    /* a signal handler ran */
+    FUTEX_SIGNAL = 2, /* a signal handler ran */
 };
 
 /* Sleeps while *word == expected, at most timeout_ns. The mapping may be read-only. */

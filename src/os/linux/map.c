@@ -25,8 +25,7 @@ void map_warm(void *start, size_t len)
     if (page_size == 0)
         page_size = (size_t)sysconf(_SC_PAGESIZE);
 
-    const uintptr_t first = (uintptr_t)start & ~(page_size - 1);
-    const uintptr_t end = ((uintptr_t)start + len + page_size - 1) & ~(page_size - 1);
+    const size_t before = (uintptr_t)start & (page_size - 1);
     /* a refusal costs a page fault later, nothing else */
-    (void)madvise((void *)first, end - first, MADV_POPULATE_WRITE);
+    (void)madvise((uint8_t *)start - before, len + before, MADV_POPULATE_WRITE);
 }
