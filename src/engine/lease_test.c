@@ -168,6 +168,7 @@ static void hold_locks_and_clone(const struct child_side *side)
     child_must(lock_take(pool, &pool->control->flush_lock) == POOL_OK);
     const pid_t clone = (pid_t)syscall(SYS_clone, (long)SIGCHLD, 0L, 0L, 0L, 0L);
     if (clone == 0) {
+        alarm(60);
         for (;;)
             pause();
     }
@@ -203,6 +204,12 @@ static void test_lease_kept_by_a_raw_clone_does_not_keep_the_owner_alive(void **
 {
     (void)state;
     check_dead_owner_with_a_clone("clone", true);
+}
+
+static void test_lease_kept_by_a_raw_clone_of_an_unreaped_owner_is_taken_over(void **state)
+{
+    (void)state;
+    check_dead_owner_with_a_clone("zombie", false);
 }
 
 static void append_numbered(struct pool *pool, const char *who, int n)
@@ -430,6 +437,7 @@ static void test_lease_garbage_in_a_lock_word_is_nobody(void **state)
 TESTS(test_lease_locks_of_a_killed_writer_are_taken_over, test_lease_one_try_also_sees_a_dead_owner,
     test_lease_number_of_a_dead_owner_does_not_revive_it, test_lease_none_left_is_an_error_not_a_hang,
     test_lease_stopped_owner_is_alive, test_lease_kept_by_a_raw_clone_does_not_keep_the_owner_alive,
+    test_lease_kept_by_a_raw_clone_of_an_unreaped_owner_is_taken_over,
     test_lease_inherited_handle_works_in_the_child,
     test_lease_forked_child_that_dies_inside_is_taken_over, test_lease_fork_amid_appending_threads,
     test_lease_fork_amid_opening_threads, test_lease_foreign_flock_makes_writers_wait,

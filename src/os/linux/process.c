@@ -75,22 +75,33 @@ void process_witness(struct process_witness *out_witness)
     out_witness->since_ns = process_boottime_ns();
 }
 
-/* When the process with this number began, since boot; UINT64_MAX if it cannot be told. */
-static uint64_t process_started_ns(uint32_t pid)
+/* The n-th field of a line of /proc/PID/stat, counted from 1 as proc(5) does; NULL: none. */
+static const char *process_stat_field(const char *text, int n)
 {
-    char path[64];
-    char text[1024];
-
-    snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-    if (process_read_file(path, text, sizeof(text)) < 0)
-        return UINT64_MAX;
     const char *at = strrchr(text, ')'); /* the name before it may hold anything */
-    for (int field = 2; at != NULL && field < 22; field++)
+    for (int field = 2; at != NULL && field < n; field++)
         at = strchr(at + 1, ' ');
+    return at != NULL ? at + 1 : NULL;
+}
+
+/* When the process began, since boot; UINT64_MAX if it cannot be told. */
+static uint64_t process_started_ns(const char *stat_text)
+{
+    const char *ticks = process_stat_field(stat_text, 22);
     const long ticks_per_second = sysconf(_SC_CLK_TCK);
-    if (at == NULL || ticks_per_second <= 0)
+    if (ticks == NULL || ticks_per_second <= 0)
         return UINT64_MAX;
-    return strtoull(at, NULL, 10) * (NS_PER_SECOND / (uint64_t)ticks_per_second);
+    return strtoull(ticks, NULL, 10) * (NS_PER_SECOND / (uint64_t)ticks_per_second);
+}
+
+/* A process that ended and was not asked for its status yet. One whose first thread alone has
+ * ended looks the same but for the number of threads. */
+static bool process_is_zombie(const char *stat_text)
+{
+    const char *process_state = process_stat_field(stat_text, 3);
+    const char *n_threads = process_stat_field(stat_text, 20);
+    return process_state != NULL && n_threads != NULL &&
+        (*process_state == 'Z' || *process_state == 'X') && strtoul(n_threads, NULL, 10) <= 1;
 }
 
 bool process_is_gone(const struct process_witness *witness)
@@ -99,7 +110,14 @@ bool process_is_gone(const struct process_witness *witness)
         return false;
     if (kill((pid_t)witness->pid, 0) < 0)
         return errno == ESRCH;
-    const uint64_t started_ns = process_started_ns(witness->pid);
+    char path[64];
+    char text[1024];
+    snprintf(path, sizeof(path), "/proc/%u/stat", witness->pid);
+    if (process_read_file(path, text, sizeof(text)) < 0)
+        return false;
+    if (process_is_zombie(text))
+        return true;
+    const uint64_t started_ns = process_started_ns(text);
     /* start times are rounded down to a tick, so "later" is certain only by a whole tick */
     return started_ns != UINT64_MAX && started_ns > witness->since_ns + 20 * NS_PER_MS;
 }
