@@ -1,6 +1,6 @@
 /* append: one writer or several processes, one call a message or batches of 64, JSON text that
  * is validated and compacted first (json=1) or bytes that already were (json=0). */
-#include "common.h"
+#include "bench/common.h"
 
 #include "json/json.h"
 

@@ -1,8 +1,8 @@
 /* append_latency: each append timed by itself, after one lap of warm-up; beside it the floor, the
  * same bytes copied into a ring in memory, in turns of 1000 within the same process. Both times
  * contain one reading of the clock. */
-#include "common.h"
-#include "ring.h"
+#include "bench/common.h"
+#include "bench/ring.h"
 
 #define TURN        1000u
 #define SAMPLES_MAX 2000000u

@@ -1,5 +1,5 @@
 /* bench_cli: the list of its operations, which all run the program given as program=. */
-#include "common.h"
+#include "bench/common.h"
 
 const struct bench_op bench_ops[] = {
     {"feed_jsonl", bench_feed_jsonl},

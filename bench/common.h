@@ -4,7 +4,7 @@
 #ifndef BENCH_COMMON_H
 #define BENCH_COMMON_H
 
-#include "bench.h"
+#include "bench/bench.h"
 #include "engine/pool.h"
 
 /* Ends the program with the error's text unless result is 0. */

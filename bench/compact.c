@@ -1,6 +1,6 @@
 /* json_compact: validating and compacting JSON text, beside memcpy of the same bytes, in turns.
  * size=, spaced=1 for text with a blank after each comma and colon. */
-#include "common.h"
+#include "bench/common.h"
 
 #include "json/json.h"
 

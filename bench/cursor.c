@@ -1,6 +1,6 @@
 /* cursor: one reader walks all retained messages, again and again; each message's checksum is
  * checked by the engine. copy=1 copies the data out and asks afterwards whether it was sound. */
-#include "common.h"
+#include "bench/common.h"
 
 #include <string.h>
 

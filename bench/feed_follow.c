@@ -1,8 +1,8 @@
 /* feed_follow: a line goes into the pipe of `plasmite feed` and comes out of the pipe of
  * `plasmite follow`, 1000 a second; beside it three hops through pipes (two processes that only
  * pass on what they read), which wake as many processes, in turns. */
-#include "common.h"
-#include "wake.h"
+#include "bench/common.h"
+#include "bench/wake.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -2,7 +2,7 @@
  * full; receipts=1 reads its receipts from a pipe and checks their seqs, receipts=0 sends them
  * to /dev/null. Timed from the first byte to the end of the program. Beside it the floor: a
  * process that only reads the pipe and counts lines. */
-#include "common.h"
+#include "bench/common.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 /* fetch_random: single messages by seq, at random over a full pool, copied out and compared with
  * what was appended. */
-#include "common.h"
+#include "bench/common.h"
 
 #include <string.h>
 

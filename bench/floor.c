@@ -1,8 +1,8 @@
 /* bench_floor: what the machine itself allows, with nothing of ours but the checksum. */
-#include "bench.h"
-#include "group.h"
-#include "ring.h"
-#include "wake.h"
+#include "bench/bench.h"
+#include "bench/group.h"
+#include "bench/ring.h"
+#include "bench/wake.h"
 
 #include <errno.h>
 #include <stdlib.h>

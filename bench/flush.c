@@ -1,8 +1,8 @@
 /* flush: append and wait until it is durable, one writer or several threads on one handle; beside
  * it the floor, 256 bytes written and one fdatasync for all that wait, on the same file system,
  * in turns within the same process. */
-#include "common.h"
-#include "group.h"
+#include "bench/common.h"
+#include "bench/group.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /* follow_wake: how long after an append another process has the message: a follower that sleeps
  * (beside a bare futex and a pipe), and one that polls (beside a polled word in memory). */
-#include "common.h"
-#include "wake.h"
+#include "bench/common.h"
+#include "bench/wake.h"
 
 #include "base/clock.h"
 

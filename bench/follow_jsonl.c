@@ -4,7 +4,7 @@
  *
  * A first run, not timed, is checked line by line and kept as a file: the timed runs must print
  * as many bytes, and the floor is `cat` (or `grep`) of that file into the same pipe. */
-#include "common.h"
+#include "bench/common.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,6 @@
-#include "group.h"
+#include "bench/group.h"
 
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <errno.h>
 #include <fcntl.h>

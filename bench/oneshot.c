@@ -1,7 +1,7 @@
 /* oneshot: a whole process for one message: `plasmite feed POOL DATA`, `plasmite fetch POOL SEQ`
  * and, as the floor, a C program that does nothing, each in its turn; from before the start of
  * the process to after its end. */
-#include "common.h"
+#include "bench/common.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* bench_pool: the list of its operations. */
-#include "common.h"
+#include "bench/common.h"
 
 const struct bench_op bench_ops[] = {
     {"append", bench_append},

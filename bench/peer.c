@@ -1,7 +1,7 @@
-#include "peer.h"
+#include "bench/peer.h"
 
-#include "bench.h"
-#include "wake.h"
+#include "bench/bench.h"
+#include "bench/wake.h"
 
 #include <errno.h>
 #include <fcntl.h>

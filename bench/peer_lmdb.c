@@ -1,7 +1,7 @@
 /* bench_lmdb: a B+tree in a memory map, messages under ascending numbers; mode=NOSYNC, WRITEMAP
  * (NOSYNC too) or SYNC. */
-#include "bench.h"
-#include "peer.h"
+#include "bench/bench.h"
+#include "bench/peer.h"
 
 #include <lmdb.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* bench_nats: a JetStream stream with file storage, through its client library; url=URL. */
-#include "bench.h"
-#include "peer.h"
+#include "bench/bench.h"
+#include "bench/peer.h"
 
 #include <nats/nats.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* bench_redis: a stream (XADD, XRANGE, XREAD BLOCK) over a unix socket, socket=PATH; nothing is
  * written to the disk. Message number i has the id i+1-0. */
-#include "bench.h"
-#include "peer.h"
+#include "bench/bench.h"
+#include "bench/peer.h"
 
 #include <hiredis.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* bench_sqlite: a table in write-ahead-log mode; mode=OFF, NORMAL or FULL (synchronous). */
-#include "bench.h"
-#include "peer.h"
+#include "bench/bench.h"
+#include "bench/peer.h"
 
 #include <sqlite3.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
-#include "ring.h"
+#include "bench/ring.h"
 
 #include "base/crc32c.h"
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <assert.h>
 #include <sched.h>

@@ -1,6 +1,6 @@
-#include "wake.h"
+#include "bench/wake.h"
 
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <errno.h>
 #include <linux/futex.h>
