@@ -32,8 +32,8 @@ extern const struct bench_op bench_ops[];
         if (!(condition))                                                                          \
             bench_fail(__VA_ARGS__);                                                               \
     } while (0)
-_Noreturn void bench_die(const char *file, int line, const char *format, ...)
-    __attribute__((format(printf, 3, 4), cold));
+void bench_die(const char *file, int line, const char *format, ...)
+    __attribute__((noreturn, format(printf, 3, 4), cold));
 
 /* The argument name=value of the command line. arg_need ends the program where it is missing. */
 const char *arg_text(const char *name, const char *fallback);

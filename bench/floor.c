@@ -60,15 +60,15 @@ static void floor_ring_scan(void)
 {
     struct ring *ring = ring_new();
     const uint64_t n_records = ring_fill(ring);
-    const bool copy = arg_number("copy", 1) != 0;
-    uint8_t out[256];
+    uint8_t copied[256];
+    uint8_t *out = arg_number("copy", 1) != 0 ? copied : NULL;
     uint64_t n = 0;
 
     const uint64_t start = now_ns();
     const uint64_t deadline = start + bench_duration_ns();
     do {
         for (uint64_t i = 0; i < n_records; i++)
-            ring_read(ring, i, copy ? out : NULL);
+            ring_read(ring, i, out);
         n += n_records;
     } while (now_ns() < deadline);
     report_rate("rate", n, now_ns() - start);
