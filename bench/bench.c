@@ -178,9 +178,8 @@ void *map_shared(size_t size_bytes)
 static const char filler[] =
     "payment accepted after the second attempt, the ledger of the warehouse was updated and the "
     "courier told; caf\xc3\xa9 na\xc3\xafve \\\"quoted\\\" C:\\\\temp\\n, next step in 250 ms. "
-    "Nothing "
-    "else is waiting in this queue; the next delivery leaves at nine from the north gate, and "
-    "whoever signs for it gets the invoice with the usual discount of three per cent. ";
+    "Nothing else is waiting in this queue; the next delivery leaves at nine from the north gate, "
+    "and whoever signs for it gets the invoice with the usual discount of three per cent. ";
 
 /* Fills what is left of a message with text, never cutting an escape or a character in two. */
 static size_t payload_fill(uint8_t *out, size_t room, uint32_t i)
@@ -188,7 +187,7 @@ static size_t payload_fill(uint8_t *out, size_t room, uint32_t i)
     size_t n = 0;
 
     while (n < room) {
-        const uint8_t *at = (const uint8_t *)filler + (7 * i + n) % (sizeof(filler) - 1);
+        const uint8_t *at = (const uint8_t *)filler + (7 * (size_t)i + n) % (sizeof(filler) - 1);
         size_t unit = *at == '\\' ? 2 : 1;
         while ((at[unit] & 0xc0) == 0x80)
             unit++;
@@ -208,9 +207,10 @@ static void payload_object(char *out, size_t size, uint32_t writer, uint32_t i, 
 {
     char text[PAYLOAD_MAX];
     const int n = snprintf(text, sizeof(text),
-        "{\"id\":%s%u,%s\"writer\":%s%u,%s\"level\":%s\"%s\",%s\"ok\":%strue,%s\"ratio\":%s-0.%u25,"
-        "%s"
-        "\"user\":%s{\"name\":%s\"Ann Lee\",%s\"roles\":%s[\"ops\",%s\"dev\"]},%s\"msg\":%s\"",
+        "{\"id\":%s%u,%s\"writer\":%s%u,%s\"level\":%s\"%s\",%s\"ok\":%strue,"
+        "%s\"ratio\":%s-0.%u25,"
+        "%s\"user\":%s{\"name\":%s\"Ann Lee\",%s\"roles\":%s[\"ops\",%s\"dev\"]},"
+        "%s\"msg\":%s\"",
         blank, 1000 + i, blank, blank, writer, blank, blank,
         i == PAYLOAD_VARIANTS - 1 ? "error" : "info", blank, blank, blank, blank, i, blank, blank,
         blank, blank, blank, blank, blank, blank);
@@ -219,7 +219,8 @@ static void payload_object(char *out, size_t size, uint32_t writer, uint32_t i, 
     memcpy(out, text, (size_t)n);
     const size_t room = size - (size_t)n - 2;
     const size_t end = (size_t)n + payload_fill((uint8_t *)out + n, room, i);
-    memcpy(out + end, "\"}", 2);
+    out[end] = '"';
+    out[end + 1] = '}';
 }
 
 /* A list of such objects, again of exactly `size` bytes. */
@@ -233,7 +234,8 @@ static void payload_list(char *out, size_t size, uint32_t writer, uint32_t i, co
         at += (size_t)snprintf(out + at, size - at, ",%s", blank);
     }
     payload_object(out + at, size - at - 2, writer, i, blank);
-    memcpy(out + size - 2, "]}", 2);
+    out[size - 2] = ']';
+    out[size - 1] = '}';
 }
 
 static void payload_make(char *out, size_t size, uint32_t writer, uint32_t i, const char *blank)

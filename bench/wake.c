@@ -17,12 +17,14 @@
 #define WARM_UP_TURNS 2u  /* of each, not counted: page faults, first wake-ups */
 #define WAKE_N_BASE   UINT64_C(1000000000)
 
+static const char wake_head[] = {'{', '"', 'n', '"', ':'};
+
 void wake_encode(uint64_t n, char out[static WAKE_BYTES])
 {
     uint64_t value = WAKE_N_BASE + n;
 
-    memcpy(out, "{\"n\":", 5);
-    for (int i = WAKE_BYTES - 2; i >= 5; i--) {
+    memcpy(out, wake_head, sizeof(wake_head));
+    for (size_t i = WAKE_BYTES - 2; i >= sizeof(wake_head); i--) {
         out[i] = (char)('0' + value % 10);
         value /= 10;
     }
@@ -33,9 +35,9 @@ uint64_t wake_decode(const char *text)
 {
     uint64_t value = 0;
 
-    bench_check(memcmp(text, "{\"n\":", 5) == 0 && text[WAKE_BYTES - 1] == '}',
+    bench_check(memcmp(text, wake_head, sizeof(wake_head)) == 0 && text[WAKE_BYTES - 1] == '}',
         "not a message: %.16s", text);
-    for (int i = 5; i < WAKE_BYTES - 1; i++)
+    for (size_t i = sizeof(wake_head); i < WAKE_BYTES - 1; i++)
         value = value * 10 + (uint64_t)(text[i] - '0');
     bench_check(value >= WAKE_N_BASE, "not a message's number: %.16s", text);
     return value - WAKE_N_BASE;
