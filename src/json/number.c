@@ -140,9 +140,8 @@ static double decimal_strtod(const struct decimal *decimal)
 
 static bool decimal_is_exact(const struct decimal *decimal)
 {
-    return FLT_EVAL_METHOD == 0 && decimal->n_digits <= 19 &&
-           decimal->head <= UINT64_C(1) << 53 && decimal->exponent >= -22 &&
-           decimal->exponent <= 22;
+    return FLT_EVAL_METHOD == 0 && decimal->n_digits <= 19 && decimal->head <= UINT64_C(1) << 53 &&
+           decimal->exponent >= -22 && decimal->exponent <= 22;
 }
 
 bool json_double(struct view number, double *out_value)

@@ -24,7 +24,8 @@ static void print_bytes(struct printer *printer, const void *data, size_t len)
         printer->failed = true;
 }
 
-static void print_token(struct printer *printer, const uint8_t *data, size_t len, const char *colour)
+static void print_token(
+    struct printer *printer, const uint8_t *data, size_t len, const char *colour)
 {
     if (printer->colour) {
         print_bytes(printer, "\x1b[", 2);
@@ -75,8 +76,8 @@ static void print_scalar(struct printer *printer)
         return;
     }
     const bool is_key = value.kind == JSON_STRING && next < printer->end && *next == ':';
-    print_token(printer, value.text.data, value.text.len,
-        is_key ? COLOUR_KEY : colour_of(value.kind));
+    print_token(
+        printer, value.text.data, value.text.len, is_key ? COLOUR_KEY : colour_of(value.kind));
     printer->at = next;
 }
 

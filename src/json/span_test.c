@@ -53,7 +53,8 @@ static void test_damaged_text_ends_the_search(void **state)
 static void test_truncated_text_is_not_read_beyond_its_end(void **state)
 {
     (void)state;
-    const char *text = "{\"key one\":\"long enough \\u00e9 string\",\"k\":[1,2,{\"z\":[]}],\"n\":12}";
+    const char *text =
+        "{\"key one\":\"long enough \\u00e9 string\",\"k\":[1,2,{\"z\":[]}],\"n\":12}";
 
     for (size_t len = 0; len < strlen(text); len++) {
         uint8_t *copy = malloc(len + (len == 0));
@@ -74,8 +75,8 @@ static void test_walk_visits_members_and_elements_in_order(void **state)
     (void)state;
     struct json_value key, value;
     struct json_walk walk = json_walk(view_str("[1,\"a,]\",[],{\"x\":[1]},null,true,false]"));
-    const enum json_kind kinds[] = {JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT, JSON_NULL,
-        JSON_TRUE, JSON_FALSE};
+    const enum json_kind kinds[] = {
+        JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT, JSON_NULL, JSON_TRUE, JSON_FALSE};
 
     for (size_t i = 0; i < 7; i++) {
         assert_true(json_next_element(&walk, &value));
@@ -130,7 +131,8 @@ static void test_strings_are_unescaped(void **state)
     (void)state;
     expect_content("\"plain\"", "plain", 5);
     expect_content("\"a\\\"\\\\\\/\\b\\f\\n\\r\\tz\"", "a\"\\/\b\f\n\r\tz", 10);
-    expect_content("\"\\u0041\\u00E9\\u20ac\\ud83d\\ude00\"", "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 10);
+    expect_content(
+        "\"\\u0041\\u00E9\\u20ac\\ud83d\\ude00\"", "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 10);
     expect_content("\"\\u0000x\"", "\0x", 2);
     expect_content("\"\\ud83dx\"", "\xef\xbf\xbdx", 4);
     assert_int_equal(json_string_length(value_of("\"a\\u00e9\xe2\x82\xac\\ud83d\\ude00\"")), 4);
@@ -162,7 +164,7 @@ static void test_strings_compare_by_code_points(void **state)
 
 static void expect_double(const char *text, double expected)
 {
-    double value = NAN;
+    double value = 0.5;
 
     assert_true(json_double(view_str(text), &value));
     assert_true(value == expected);
@@ -182,10 +184,10 @@ static void test_numbers_become_the_nearest_double(void **state)
     expect_double("123456789012345678", 123456789012345678.0);
     expect_double("9007199254740993", 9007199254740992.0);
     expect_double("9007199254740993.00000000000000000000000000000000001", 9007199254740994.0);
-    expect_double("1e400", INFINITY);
-    expect_double("-1e400", -INFINITY);
+    expect_double("1e400", (double)INFINITY);
+    expect_double("-1e400", -(double)INFINITY);
     expect_double("1e-400", 0.0);
-    expect_double("1e99999999999999999999", INFINITY);
+    expect_double("1e99999999999999999999", (double)INFINITY);
     expect_double("4.9e-324", 4.9e-324);
     expect_double("2.2250738585072011e-308", 2.2250738585072011e-308);
     expect_double("3.14159265358979323846264338327950288", 3.14159265358979323846);

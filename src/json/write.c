@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 /* Short forms of control characters; 0: \u00xx. */
-static const char escape_letters[32] = {
+static const uint8_t escape_letters[32] = {
     ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r'};
 
 static inline bool quote_needs_escape(uint8_t c)
@@ -19,7 +19,7 @@ static int quote_escape(struct buf *buf, uint8_t c)
     static const char hex[] = "0123456789abcdef";
 
     if (c == '"' || c == '\\' || escape_letters[c] != 0) {
-        const char text[2] = {'\\', c < 0x20 ? escape_letters[c] : (char)c};
+        const uint8_t text[2] = {'\\', c < 0x20 ? escape_letters[c] : c};
         return buf_append(buf, text, sizeof(text));
     }
     const char text[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
@@ -71,6 +71,15 @@ static size_t utf8_length(const uint8_t *at, size_t len)
     const bool surrogate = c == 0xed && at[1] > 0x9f;
     const bool too_large = c == 0xf4 && at[1] > 0x8f;
     return overlong || surrogate || too_large ? 0 : n;
+}
+
+bool json_is_utf8(struct view text)
+{
+    size_t n = 1;
+
+    for (size_t i = 0; i < text.len && n > 0; i += n)
+        n = utf8_length(text.data + i, text.len - i);
+    return n > 0;
 }
 
 static int quote_lossy(struct buf *buf, struct view string)

@@ -72,6 +72,9 @@ void json_raw(struct json_writer *writer, struct view text);
 /* The text of a finite double as in json_number; returns its length. */
 size_t json_format_double(double value, char out[static JSON_DOUBLE_MAX]);
 
+/* Whether all of it is well-formed UTF-8 (RFC 3629). */
+bool json_is_utf8(struct view text);
+
 /* Appends a string with its quotes. -1: out of memory. */
 int json_quote(struct buf *buf, struct view string);
 

@@ -33,7 +33,7 @@ static void test_commas_come_by_themselves(void **state)
     json_raw(&writer, view_str("{\"x\":1}"));
     json_key(&writer, "d");
     json_number(&writer, 1.5);
-    json_number(&writer, INFINITY);
+    json_number(&writer, (double)INFINITY);
     json_object_end(&writer);
     assert_false(json_writer_failed(&writer));
     expect_text(&buf, "{\"a\":18446744073709551615,\"b\":[-9223372036854775808,[],true,false,null],"
@@ -62,8 +62,12 @@ static void expect_lossy(const char *bytes, const char *expected)
 static void test_lossy_strings_replace_what_is_not_utf8(void **state)
 {
     (void)state;
-    expect_lossy("a\n\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\"a\\n\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"");
-    expect_lossy("a\xff" "b", "\"a\xef\xbf\xbd" "b\"");
+    expect_lossy(
+        "a\n\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", "\"a\\n\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\"");
+    expect_lossy("a\xff"
+                 "b",
+        "\"a\xef\xbf\xbd"
+        "b\"");
     expect_lossy("\xc3", "\"\xef\xbf\xbd\"");
     expect_lossy("\xc0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\"");
     expect_lossy("\xed\xa0\x80", "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
