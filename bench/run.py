@@ -2,7 +2,8 @@
 """Measures all lanes round by round, ours interleaved with peers and floors, prints the table and
 writes it to a JSON file.
 
-    bench/run.py [--build build] [--lanes REGEX] [--rounds N] [--quick] [--json FILE]
+    bench/run.py [--build build] [--lanes REGEX] [--rounds N] [--quick | --markdown] [--json FILE]
+    bench/run.py --show FILE [--lanes REGEX] [--markdown]
 
 Every figure is the median over the rounds; a ratio is the median of the rounds' own ratios,
 because what runs a moment later on the same machine suffers the same noise. The exit code is 1 if
@@ -353,6 +354,40 @@ def print_table(rows, columns):
         print("  ".join(cells).rstrip())
 
 
+def strongest_peer(row):
+    """The peer that comes nearest to ours, or passes it; a pipe stores nothing and is none."""
+    ratios = {n: r for n, r in row["ratio_to_peers"].items() if r is not None and n != "pipe"}
+    if not ratios:
+        return None
+    return (min if row["unit"].endswith("/s") else max)(ratios, key=ratios.get)
+
+
+def markdown_rows(rows):
+    yield ["lane", "ours", "target", "/best peer", "/floor", "spread"]
+    yield ["---", "--:", "--:", "--:", "--:", "--:"]
+    for row in rows:
+        peer = strongest_peer(row)
+        yield [
+            f"`{row['lane']}`",
+            "-" if row["ours"] is None else f"{human(row['ours'], row['unit'])} {row['unit']}",
+            target_text(row) + (" (missed)" if row["met"] is False else ""),
+            f"{human(row['ratio_to_peers'][peer])} ({peer})" if peer else "",
+            f"{human(row['ratio_to_floor'])} ({row['floor_name']})" if row["ratio_to_floor"] else "",
+            "-" if row["spread"] is None else f"{100 * row['spread']:.0f}%",
+        ]
+
+
+def print_markdown(document):
+    """What README and notes quote."""
+    print(f"{machine_line(document)}.")
+    print("Ours is the median; ratios are ours divided by theirs: in lanes per second more than 1 is")
+    print("faster, in lanes of time less than 1. The best peer is the strongest one that stores.")
+    print()
+    for line in markdown_rows(document["lanes"]):
+        print(f"| {' | '.join(line)} |")
+    print()
+
+
 def explain(rows, columns):
     print()
     print("/floor, /peer: ours divided by theirs in the same round, median over the rounds;")
@@ -436,7 +471,10 @@ def parse_arguments():
     parser.add_argument("--build", default="build", help="build folder (default: build)")
     parser.add_argument("--lanes", default="", metavar="REGEX", help="only lanes that match")
     parser.add_argument("--rounds", type=int, help="default: 5, with --quick 1")
-    parser.add_argument("--quick", action="store_true", help="check in seconds that all lanes work")
+    style = parser.add_mutually_exclusive_group()
+    style.add_argument("--quick", action="store_true", help="check in seconds that all lanes work")
+    style.add_argument("--markdown", action="store_true", help="print a smaller table, in Markdown")
+    parser.add_argument("--show", metavar="FILE", help="measure nothing: print this result file")
     parser.add_argument("--json", metavar="FILE", help="default: BUILD/bench.json; not with --quick")
     parser.add_argument("--dir", help="folder for pools and stores (default: the build folder)")
     options = parser.parse_args()
@@ -451,18 +489,23 @@ def parse_arguments():
     return options
 
 
-def write_json(path, about, rows, bench):
-    document = {
-        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "machine": about,
-        "rounds": bench.options.rounds,
-        "lanes": rows,
-        "left_out": bench.missing,
-        "failures": [f"{what} ({c}): {m}" for (c, what), m in bench.failures.items()],
-    }
+def write_json(path, document):
     with open(path, "w", encoding="utf-8") as f:
         json.dump(document, f, indent=1)
         f.write("\n")
+
+
+def read_json(options):
+    """What an earlier run wrote, of the lanes that match."""
+    try:
+        with open(options.show, encoding="utf-8") as f:
+            document = json.load(f)
+        document["lanes"] = [row for row in document["lanes"] if options.lanes.search(row["lane"])]
+        return document
+    except OSError as error:
+        sys.exit(f"{options.show}: {error.strerror}")
+    except (ValueError, KeyError, TypeError):
+        sys.exit(f"{options.show}: not written by --json")
 
 
 def run(bench, lanes):
@@ -476,17 +519,31 @@ def run(bench, lanes):
     rows = [summarise(lane, table[lane.name]) for lane in lanes]
     about["load_at_end"] = os.getloadavg()[0]
     about["seconds"] = round(time.monotonic() - started, 1)
-    if bench.options.quick:
-        print_checked(rows)
-    else:
-        print_results(rows, bench, about)
-    for column, reason in sorted(bench.missing.items()):
-        print(f"left out: {column}: {reason}")
-    for (column, what), message in bench.failures.items():
-        print(f"FAILED: {what} ({column}): {message}")
+    document = {
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": about,
+        "rounds": bench.options.rounds,
+        "lanes": rows,
+        "left_out": bench.missing,
+        "failures": [f"{what} ({c}): {m}" for (c, what), m in bench.failures.items()],
+    }
+    print_document(document, bench.options)
     if bench.options.json:
-        write_json(bench.options.json, about, rows, bench)
+        write_json(bench.options.json, document)
     return 1 if any(row["ours"] is None for row in rows) else 0
+
+
+def print_document(document, options):
+    if options.quick:
+        print_checked(document["lanes"])
+    elif options.markdown:
+        print_markdown(document)
+    else:
+        print_results(document)
+    for column, reason in sorted(document["left_out"].items()):
+        print(f"left out: {column}: {reason}")
+    for failure in document["failures"]:
+        print(f"FAILED: {failure}")
 
 
 def print_checked(rows):
@@ -495,10 +552,17 @@ def print_checked(rows):
         print(f"{'ok' if row['ours'] is not None else 'FAILED':6}  {row['lane']}")
 
 
-def print_results(rows, bench, about):
+def machine_line(document):
+    about = document["machine"]
+    where = f"{about['cpu']}, {about['cores']} cores, {about['kernel']}, {about['file_system']}"
+    load = f"load {about['load_at_start']:.1f} to {about['load_at_end']:.1f}"
+    return f"{where}; {document['rounds']} rounds in {about['seconds']} s, {load}"
+
+
+def print_results(document):
+    rows = document["lanes"]
     columns = [c for c in PEERS if any(row["peers"].get(c) is not None for row in rows)]
-    print(f"{about['cpu']}, {about['cores']} cores, {about['kernel']}, {about['file_system']}; ", end="")
-    print(f"{bench.options.rounds} rounds in {about['seconds']} s, load {about['load_at_start']:.1f}")
+    print(machine_line(document))
     print()
     print_table(rows, columns)
     explain(rows, columns)
@@ -509,6 +573,9 @@ def main():
     lanes = [lane for lane in LANES if options.lanes.search(lane.name)]
     if not lanes:
         sys.exit("no lane matches")
+    if options.show:
+        print_document(read_json(options), options)
+        return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     bench = Bench(options)
     try:
