@@ -144,13 +144,12 @@ static int cursor_trouble(struct cursor *cursor, struct gap *out_gap, plsm_error
 {
     struct pool *pool = cursor->pool;
     struct ring_state state;
-    const uint64_t tail = cursor_tail(pool);
 
     if (cursor_head_passed(pool, cursor->pos))
         return cursor_catch_up(cursor, out_gap, err);
-    if (cursor->pos > tail) { /* a repair took messages back */
-        if (!ring_state_peek(pool, &state))
-            return cursor_bad_control(pool, err);
+    if (!ring_state_peek(pool, &state))
+        return cursor_bad_control(pool, err);
+    if (cursor->pos > state.tail) { /* a repair took messages back */
         cursor->pos = cursor->tail = state.tail;
         return CURSOR_EMPTY;
     }
@@ -222,14 +221,17 @@ void cursor_skip_damage(struct cursor *cursor, struct gap *out_gap)
     struct ring_state state;
     struct frame_header header = {0};
 
-    const uint64_t tail = cursor_tail(pool);
-    cursor->pos = index_next_intact(pool, cursor->pos, tail, &header);
-    cursor->tail = tail;
-    uint64_t next_seq = header.seq;
-    if (cursor->pos == tail)
-        next_seq = ring_state_peek(pool, &state) ? state.next_seq : cursor->expected_seq;
-    *out_gap = (struct gap){cursor->expected_seq, next_seq};
-    cursor->expected_seq = next_seq;
+    *out_gap = (struct gap){cursor->expected_seq, cursor->expected_seq};
+    if (!ring_state_peek(pool, &state))
+        return; /* nobody knows where the messages are: the next look reports it */
+    if (cursor->pos < state.head || cursor->pos > state.tail) {
+        cursor->pos = cursor->tail = state.head;
+        return;
+    }
+    cursor->pos = index_next_intact(pool, cursor->pos, state.tail, &header);
+    cursor->tail = state.tail;
+    out_gap->next_seq = cursor->pos == state.tail ? state.next_seq : header.seq;
+    cursor->expected_seq = out_gap->next_seq;
 }
 
 int pool_get(struct pool *pool, uint64_t seq, struct frame *out_frame, plsm_error_t **err)
