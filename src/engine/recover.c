@@ -63,7 +63,9 @@ static bool recover_better(const struct run *run, const struct run *best, uint64
     return run->end - run->start > best->end - best->start;
 }
 
-/* Finds the run to keep between head and tail. */
+/* Finds the run to keep between head and tail. One that ends before durable is none: the hole
+ * behind it is a later lap's, so its messages had been given up, and going on from it would give
+ * seqs that were flushed to others. */
 static struct run recover_find(
     const struct pool *pool, uint64_t head, uint64_t tail, uint64_t durable)
 {
@@ -74,7 +76,7 @@ static struct run recover_find(
     while (pos < tail) {
         struct run run = {.start = pos, .end = pos};
         recover_extend(pool, &run, tail);
-        if (run.end > run.start && recover_better(&run, &best, durable))
+        if (run.end > run.start && run.end >= durable && recover_better(&run, &best, durable))
             best = run;
         if (run.end >= tail)
             break;
@@ -134,17 +136,19 @@ static int recover_locked(struct pool *pool, plsm_error_t **err)
     if (!ring_state_load(pool, &state))
         return pool_corrupt(
             pool, FORMAT_CONTROL_OFFSET, err, "control words contradict each other");
-    const uint64_t durable = atomic_load_explicit(&control->durable, memory_order_relaxed);
-    if (durable != state.tail) { /* else everything had been flushed */
-        struct run run = recover_find(pool, state.head, state.tail, durable);
-        if (run.next_seq == 0) { /* nothing is left: seq and time go on all the same */
-            run.next_seq = state.next_seq;
-            run.time_ns = state.time_ns;
-        }
-        recover_set(pool, &run);
-        recover_rebuild_index(pool, &run);
-        state.tail = run.end;
+    uint64_t durable = atomic_load_explicit(&control->durable, memory_order_relaxed);
+    if (durable > state.tail) /* damaged: it says nothing */
+        durable = state.head;
+    /* also where durable is the tail: the ring may be of a later moment than these words, when
+     * fast appends had lapped over what they speak of */
+    struct run run = recover_find(pool, state.head, state.tail, durable);
+    if (run.next_seq == 0) { /* nothing is left: seq and time go on all the same */
+        run.next_seq = state.next_seq;
+        run.time_ns = state.time_ns;
     }
+    recover_set(pool, &run);
+    recover_rebuild_index(pool, &run);
+    state.tail = run.end;
     if (atomic_load_explicit(&control->flush_failed, memory_order_relaxed) != 0)
         recover_touch_pages(pool);
     if (file_sync(pool->fd) < 0) {
