@@ -8,6 +8,7 @@
 #include "base/limits.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <string.h>
 
 struct scan {
@@ -20,13 +21,6 @@ struct scan {
 };
 
 static_assert(LIMIT_JSON_DEPTH % 64 == 0, "levels fill whole words");
-
-static inline uint64_t scan_word(const uint8_t *at)
-{
-    uint64_t word;
-    memcpy(&word, at, 8);
-    return word;
-}
 
 int scan_hex4(const uint8_t digits[static 4])
 {
@@ -77,15 +71,20 @@ size_t scan_utf8(const uint8_t *at, const uint8_t *end)
     return len;
 }
 
-/* Whether eight bytes hold a quote, a backslash, a control character or a byte beyond ASCII.
- * A borrow may make the byte above a hit look like one too; never one where there is none. */
-static inline bool scan_is_special(uint64_t word)
+/* How many of the eight bytes at `at` are neither a quote, a backslash, a control character nor
+ * beyond ASCII, up to the first one that is. In the sums below, a borrow may make the byte above
+ * such a byte look like one too; the first one is exact. */
+static inline unsigned scan_plain(const uint8_t *at)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t word;
+    memcpy(&word, at, 8);
+    word = le64toh(word);
     const uint64_t quote = (word ^ ones * '"') - ones;
     const uint64_t backslash = (word ^ ones * '\\') - ones;
     const uint64_t control = word - ones * 0x20;
-    return ((quote | backslash | control | word) & ones * 0x80) != 0;
+    const uint64_t special = (quote | backslash | control | word) & ones * 0x80;
+    return special == 0 ? 8 : (unsigned)__builtin_ctzll(special) / 8;
 }
 
 /* Copies the sequence of `len` bytes at s->at; 0 stands for one that is refused. */
@@ -125,10 +124,13 @@ static enum scan_problem scan_string(struct scan *s)
 {
     *s->out++ = *s->at++;
     for (;;) {
-        while (s->end - s->at >= 8 && !scan_is_special(scan_word(s->at))) {
+        while (s->end - s->at >= 8) {
+            const unsigned n = scan_plain(s->at);
             memcpy(s->out, s->at, 8);
-            s->out += 8;
-            s->at += 8;
+            s->out += n;
+            s->at += n;
+            if (n < 8)
+                break;
         }
         if (s->at == s->end)
             return SCAN_STRING;
@@ -156,8 +158,12 @@ static enum scan_problem scan_digits(struct scan *s)
 {
     if (s->at == s->end || !scan_is_digit(*s->at))
         return SCAN_NUMBER;
-    while (s->at < s->end && scan_is_digit(*s->at))
-        *s->out++ = *s->at++;
+    const uint8_t *at = s->at;
+    uint8_t *out = s->out;
+    while (at < s->end && scan_is_digit(*at))
+        *out++ = *at++;
+    s->at = at;
+    s->out = out;
     return SCAN_OK;
 }
 
