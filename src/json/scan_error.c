@@ -38,7 +38,7 @@ static const char *explain_expected(enum scan_state state)
 static bool explain_in_object(enum scan_state state)
 {
     return state == SCAN_FIRST_KEY || state == SCAN_KEY || state == SCAN_COLON ||
-        state == SCAN_MEMBER || state == SCAN_AFTER_MEMBER;
+           state == SCAN_MEMBER || state == SCAN_AFTER_MEMBER;
 }
 
 static bool explain_is_key(enum scan_state state)
@@ -84,7 +84,7 @@ static bool explain_foreign(struct explain *e)
     else if (byte == '\'' || byte == '`')
         explain_say(e, "wrong kind of quote", "strings and keys need double quotes (\")");
     else if (explain_begins(e, "\xe2\x80\x9c") || explain_begins(e, "\xe2\x80\x9d") ||
-        explain_begins(e, "\xe2\x80\x98") || explain_begins(e, "\xe2\x80\x99"))
+             explain_begins(e, "\xe2\x80\x98") || explain_begins(e, "\xe2\x80\x99"))
         explain_say(e, "typographic quote", "strings and keys need plain double quotes (\")");
     else if (explain_begins(e, "//") || explain_begins(e, "/*") || byte == '#')
         explain_say(e, "comment", "JSON has no comments: remove it");
@@ -123,15 +123,15 @@ static void explain_word(struct explain *e)
 {
     if (explain_is_key(e->state)) {
         explain_say(e, "key without quotes", "keys need double quotes");
-    } else if (explain_begins(e, "NaN") || explain_begins(e, "nan") ||
-        explain_begins(e, "Inf") || explain_begins(e, "inf")) {
+    } else if (explain_begins(e, "NaN") || explain_begins(e, "nan") || explain_begins(e, "Inf") ||
+               explain_begins(e, "inf")) {
         explain_say(e, "NaN or Infinity", "JSON has no NaN or Infinity: use null or a string");
     } else if (explain_begins(e, "True") || explain_begins(e, "TRUE") ||
-        explain_begins(e, "False") || explain_begins(e, "FALSE") || explain_begins(e, "Null") ||
-        explain_begins(e, "NULL")) {
+               explain_begins(e, "False") || explain_begins(e, "FALSE") ||
+               explain_begins(e, "Null") || explain_begins(e, "NULL")) {
         explain_say(e, "unknown word", "true, false and null are written in lower case");
     } else if (explain_begins(e, "None") || explain_begins(e, "nil") ||
-        explain_begins(e, "undefined")) {
+               explain_begins(e, "undefined")) {
         explain_say(e, "unknown word", "the value for nothing is written null");
     } else {
         explain_say(
@@ -179,7 +179,7 @@ static void explain_unexpected(struct explain *e)
     else if (byte == '.')
         explain_say(e, "unexpected '.'", "numbers begin with a digit: 0.5");
     else if ((byte == '"' || byte == '{' || byte == '[' || byte == '-' || scan_is_word(byte)) &&
-        explain_behind_value(e->state))
+             explain_behind_value(e->state))
         explain_say(e, "missing comma", "put a comma between two values");
     else
         explain_say(e, "unexpected character", NULL);
@@ -244,7 +244,7 @@ static void explain_utf8(struct explain *e)
     else if (lead > 0xf4 || (lead == 0xf4 && goes_on && second > 0x8f))
         problem = "UTF-8 sequence beyond U+10FFFF";
     else if (lead < 0xc2 || (lead == 0xe0 && goes_on && second < 0xa0) ||
-        (lead == 0xf0 && goes_on && second < 0x90))
+             (lead == 0xf0 && goes_on && second < 0x90))
         problem = "overlong UTF-8 sequence";
     else if (lead == 0xed && goes_on && second > 0x9f)
         problem = "surrogate in UTF-8";
