@@ -44,4 +44,27 @@ static inline bool json_is_object(struct view compact)
     return compact.len > 0 && compact.data[0] == '{';
 }
 
+/* Finds where the first value in a text that is still growing ends, so that values which run
+ * over several lines can be cut out of a stream. Start from {0}; feed the same text again,
+ * longer, until the end is found: bytes looked at once are not looked at again. To go on to the
+ * next value, begin from {0} at the text behind the end.
+ *
+ * Only brackets and strings are followed. The text found is not validated: whatever is wrong
+ * in it, json_compact() says. Nothing but a closing bracket, or a comma or colon between
+ * values, is an "end" too, so that the caller is never stuck on it. */
+struct json_end {
+    size_t offset; /* how far the text is known */
+    size_t depth;  /* open brackets */
+    uint8_t state; /* private */
+};
+
+/* Returns true and sets *out_len to the length of blanks and value together; false: the value
+ * goes on behind len, or there is none yet. `complete`: no more text will come, so that a
+ * number at the very end of the text counts; an unfinished value is still false. */
+bool json_end_find(
+    struct json_end *end, const uint8_t *text, size_t len, bool complete, size_t *out_len);
+
+/* Whether json_end_find() has seen nothing but blanks so far. */
+bool json_end_is_blank(const struct json_end *end);
+
 #endif
