@@ -2,7 +2,13 @@
 
 #include "json/scan.h"
 
+#include <assert.h>
 #include <stdatomic.h>
+
+/* Shorter texts are quicker byte by byte: about 45 bytes cost as much as a block of 256. */
+#define JSON_FAST_MIN 48
+
+static_assert(JSON_FAST_MIN >= SCAN_FAST_MIN, "a fast scanner takes what it gets");
 
 static bool json_choose(const uint8_t *text, size_t len, uint8_t *out, size_t *out_len);
 
@@ -29,7 +35,8 @@ static bool json_choose(const uint8_t *text, size_t len, uint8_t *out, size_t *o
 bool json_compact(
     const uint8_t *text, size_t len, uint8_t *out, size_t *out_len, struct json_error *out_error)
 {
-    if (atomic_load_explicit(&json_fast, memory_order_relaxed)(text, len, out, out_len))
+    if (len >= JSON_FAST_MIN &&
+        atomic_load_explicit(&json_fast, memory_order_relaxed)(text, len, out, out_len))
         return true;
 
     static const uint8_t nothing[1] = {0};

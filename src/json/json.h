@@ -33,8 +33,8 @@ struct json_error {
  * Returns true and sets *out_len; false: *out_error says why (out's content is undefined).
  * Reads nothing beyond text + len. Allocates nothing. out_error may be NULL.
  *
- * A text that begins with an object or an array takes the fast path, about 2.5 GB/s and more
- * with AVX2; other values, and every refused text, take the byte-wise one. */
+ * Texts that begin with an object or an array take the fast path where the CPU has AVX2; other
+ * values, very short texts, and every refused one take the byte-wise one. */
 bool json_compact(
     const uint8_t *text, size_t len, uint8_t *out, size_t *out_len, struct json_error *out_error);
 

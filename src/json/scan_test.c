@@ -170,7 +170,11 @@ static bool scan_both(const uint8_t *bytes, size_t len, struct buf *out_compact)
     size_t first = 0;
     while (first < len && scan_is_blank(text[first]))
         first++;
-    const bool mine = fast != NULL && first < len && (text[first] == '{' || text[first] == '[');
+    size_t ends = len;
+    while (ends > first && scan_is_blank(text[ends - 1]))
+        ends--;
+    const bool mine = fast != NULL && first < len && (text[first] == '{' || text[first] == '[') &&
+                      ends - first >= SCAN_FAST_MIN;
     const bool fast_ok = fast != NULL && fast(text, len, fast_out, &fast_len);
     if (mine && ok != fast_ok)
         fail_msg("%s by the fast scanner alone: %.*s", ok ? "refused" : "accepted", (int)len, text);

@@ -1,286 +1,374 @@
-/* The scanner for CPUs with AVX2: bytes become bitmaps, scan_block.h judges them, and what is left
- * after the blanks is stored.
+/* The scanner for CPUs with AVX2: JSON's grammar on blocks of 256 bytes, as arithmetic on bitmaps.
  *
- * Which bytes lie in strings: the exclusive or of all bits below each bit of the quotes' bitmap,
- * which is a carry-less multiplication by all ones (Langdale and Lemire, "Parsing gigabytes of
- * JSON per second", VLDB Journal 28, 2019).
- * UTF-8: three table look-ups by half bytes find every fault within two bytes (Keiser and Lemire,
- * "Validating UTF-8 in less than one instruction per byte", Software: Practice and Experience
- * 51, 2021). */
-#include "json/scan_block.h"
+ * A block is turned by 8 bits, so that there is a bitmap of all its bytes' lowest bits, and so on;
+ * from these come bitmaps of quotes, blanks, digits. Nearly all rules of JSON are about
+ * neighbours: what may stand right behind what. "Behind X, over blanks" is one addition: a bit set
+ * just behind each X, plus the bits of the blanks, carries through each run of blanks and comes
+ * out at the first byte that is none. With it:
+ *
+ *   - ',' ':' and closing brackets stand behind a value; values do not;
+ *   - what stands behind '{', or behind ',' in an object, is a string or '}';
+ *   - among the signs "{}[]:," alone, the one behind '{', or behind ',' in an object, is ':' (or
+ *     the '}' of "{}"), and ':' stands nowhere else;
+ *   - '.' stands behind the digits that begin a number, which are found like blanks.
+ *
+ * Whether a byte lies in an object or in an array needs a stack, but only brackets change it: they
+ * are walked one by one (scan_x86_walk.c), as are escapes, exponents and empty brackets; all other
+ * bytes are done at once. A branch that cannot be predicted costs as much as 60 operations.
+ *
+ * What goes over from block to block is in struct blocks. The text must begin and end with a
+ * bracket: so it is over when its depth comes back to zero, and every word, number or escape in it
+ * has bytes behind it. All else, and every refusal, is scan_portable()'s. */
+#include "json/scan_x86.h"
 
-#include <immintrin.h>
+#include "base/limits.h"
+#include "json/scan_x86_planes.h"
 
-#define AVX2 __attribute__((target("avx2,bmi,bmi2,lzcnt,popcnt,pclmul")))
+#include <assert.h>
+#include <string.h>
 
-/* The places of the bits that are set in m, one a byte, the lowest first: what a shuffle needs to
- * move the bytes to keep to the front. Step k prepends k if bit k is set. */
-#define KEEP_STEP(m, k, behind) \
+/* What the bytes of one block are; all but quote, backslash and control only outside of strings. */
+struct block {
+    bits quote;
+    bits in_string; /* from each opening quote on, without the closing one */
+    bits control;
+    bits blank;
+    bits open;
+    bits close;
+    bits comma;
+    bits colon;
+    bits digit;
+    bits zero;
+    bits minus;
+    bits dot;
+    bits in_object;
+};
+
+/* Finds what the bytes are. p[7] (beyond ASCII) is looked at elsewhere. */
+AVX2 static inline bool block_classify(
+    struct blocks *s, struct block *b, const bits p[static 8], const uint8_t *at)
+{
+    const struct halves h = planes_halves(p);
+    const bits low_c = bits_and(h.u3, h.l0);
+    const bits low_d = bits_and(h.u3, h.l1);
+
+    /* the high half byte: 0 or 1, 2, 3, and 5 or 7 */
+    const bits high = bits_or(p[7], p[6]);
+    const bits high_01 = bits_not(bits_or(high, p[5]));
+    const bits high_23 = bits_but(p[5], high);
+    bits high_2 = bits_but(high_23, p[4]);
+    bits high_3 = bits_and(high_23, p[4]);
+    bits high_57 = bits_but(bits_and(p[6], p[4]), p[7]);
+
+    const bits backslash = bits_and(bits_but(high_57, p[5]), low_c);
+    b->quote = bits_and(high_2, bits_and(h.u0, h.l2));
+    if (bits_any(backslash) || s->escaped != 0) {
+        bits escaped;
+        if (!scan_x86_escapes(s, backslash, at, &escaped))
+            return false;
+        b->quote = bits_but(b->quote, escaped);
+    }
+    b->in_string = bits_toggle(b->quote, &s->in_string);
+    b->control = high_01;
+
+    const bits string = bits_or(b->in_string, b->quote);
+    high_2 = bits_but(high_2, string);
+    high_3 = bits_but(high_3, string);
+    high_57 = bits_but(high_57, string);
+    const bits high_0 = bits_but(bits_but(high_01, p[4]), string);
+
+    const bits u2_l12 = bits_and(h.u2, bits_or(h.l1, h.l2)); /* 9 (tab) and A (LF) */
+    b->blank =
+        bits_or(bits_and(high_2, bits_and(h.u0, h.l0)), bits_and(high_0, bits_or(u2_l12, low_d)));
+    b->open = bits_and(high_57, bits_and(h.u2, h.l3));
+    b->close = bits_and(high_57, low_d);
+    b->comma = bits_and(high_2, low_c);
+    b->colon = bits_and(high_3, bits_and(h.u2, h.l2));
+    b->digit = bits_but(high_3, bits_and(p[3], bits_or(p[2], p[1])));
+    b->zero = bits_and(high_3, bits_and(h.u0, h.l0));
+    b->minus = bits_and(high_2, low_d);
+    b->dot = bits_and(high_2, bits_and(h.u3, h.l2));
+    return true;
+}
+
+/* The rules about neighbours. `begins` are the first bytes of numbers and words, `behind` the ones
+ * right behind them. `blanks`: there are blanks. */
+AVX2 static inline bool block_neighbours(struct blocks *s, const struct block *b, bits begins,
+    bits behind, bool blanks, const uint8_t *at)
+{
+    const bits string = bits_and(b->quote, b->in_string);
+    const bits value_end = bits_or(bits_but(b->quote, b->in_string), b->close);
+    const bits before_key = bits_and(bits_or(b->open, b->comma), b->in_object);
+    const bits signs = bits_or(bits_or(b->open, b->close), bits_or(b->comma, b->colon));
+    const bits none = _mm256_setzero_si256();
+
+    bits behind_value;
+    bits key_place;
+    if (blanks) {
+        behind_value = bits_behind(value_end, behind, b->blank, &s->behind_value);
+        key_place = bits_behind(before_key, none, b->blank, &s->behind_key_place);
+    } else {
+        behind_value = bits_right_behind(value_end, behind, &s->behind_value);
+        key_place = bits_right_behind(before_key, none, &s->behind_key_place);
+    }
+    const bits key_sign = bits_behind(before_key, none, bits_not(signs), &s->behind_key_sign);
+
+    const bits empty = bits_but(b->close, behind_value);
+    bits wrong = bits_but(bits_or(b->comma, b->colon), behind_value);
+    wrong = bits_or(wrong, bits_and(bits_or(bits_or(string, begins), b->open), behind_value));
+    wrong = bits_or(wrong, bits_but(key_place, bits_or(string, b->close)));
+    wrong = bits_or(wrong, bits_xor(bits_but(key_sign, empty), b->colon));
+    wrong = bits_or(wrong, bits_but(b->control, b->blank));
+    if (bits_any(empty) && !scan_x86_empty(s, empty, at))
+        return false;
+    return !bits_any(wrong);
+}
+
+/* Numbers. `scalar` are the bytes of numbers and words, `begins` their first ones; `words` the
+ * first ones of words. Whether words are right is not asked here. */
+AVX2 static inline bool block_numbers(struct blocks *s, const struct block *b, bits scalar,
+    bits begins, bits words, const uint8_t *at)
+{
+    const bits minus = bits_and(begins, b->minus);
+    const bits behind_minus = bits_next(minus, s->minus);
+    const bits integer = bits_or(bits_and(begins, b->digit), behind_minus);
+    const bits integer_end = bits_run_end(integer, b->digit, &s->behind_integer);
+    const bits dot = bits_and(b->dot, integer_end);
+    const bits behind_dot = bits_next(dot, s->dot);
+    const bits zero = bits_and(b->zero, integer);
+    bits wrong = bits_but(bits_or(behind_minus, behind_dot), b->digit);
+    wrong = bits_or(wrong, bits_and(bits_next(zero, s->zero), b->digit));
+
+    /* what is left are words' letters, and exponents' letters and signs; each run of them begins
+     * with a word's first letter, or an exponent's */
+    const bits odd = bits_but(scalar, bits_or(b->digit, bits_or(minus, dot)));
+    const bits letters = bits_but(bits_but(odd, bits_next(odd, s->odd)), words);
+    s->minus = minus;
+    s->dot = dot;
+    s->zero = zero;
+    s->odd = odd;
+    if (bits_any(letters) && !scan_x86_exponents(letters, at))
+        return false;
+    return !bits_any(wrong);
+}
+
+/* Words: what begins with a letter must be true, false or null to its end, and then no number or
+ * word may go on. Letters are told apart by all their bits, places by shifting the first ones. */
+AVX2 static __attribute__((noinline)) bool block_words_ok(
+    struct blocks *s, const bits p[static 8], bits words, bits scalar)
+{
+    const bits high_67 = bits_but(bits_and(p[6], p[5]), p[7]);
+    const bits high_6 = bits_but(high_67, p[4]);
+    const bits high_7 = bits_and(high_67, p[4]);
+    const struct halves h = planes_halves(p);
+
+    const bits t = bits_and(words, bits_and(high_7, bits_and(h.u1, h.l0)));
+    const bits n = bits_and(words, bits_and(high_6, bits_and(h.u3, h.l2)));
+    const bits f = bits_and(words, bits_and(high_6, bits_and(h.u1, h.l2)));
+    const bits t_below = bits_lanes_below(t, s->t);
+    const bits n_below = bits_lanes_below(n, s->n);
+    const bits f_below = bits_lanes_below(f, s->f);
+    s->t = t;
+    s->n = n;
+    s->f = f;
+
+    const bits tn = bits_or(t, n);
+    const bits tn_below = bits_or(t_below, n_below);
+    const bits r_at = BITS_SHIFT(t, t_below, 1);
+    const bits u_at = bits_or(BITS_SHIFT(t, t_below, 2), BITS_SHIFT(n, n_below, 1));
+    const bits l_at = bits_or(
+        bits_or(BITS_SHIFT(n, n_below, 2), BITS_SHIFT(n, n_below, 3)), BITS_SHIFT(f, f_below, 2));
+    const bits a_at = BITS_SHIFT(f, f_below, 1);
+    const bits s_at = BITS_SHIFT(f, f_below, 3);
+    const bits e_at = bits_or(BITS_SHIFT(t, t_below, 3), BITS_SHIFT(f, f_below, 4));
+    const bits over = bits_or(BITS_SHIFT(tn, tn_below, 4), BITS_SHIFT(f, f_below, 5));
+
+    bits wrong = bits_but(words, bits_or(tn, f));
+    wrong = bits_or(wrong, bits_but(r_at, bits_and(high_7, bits_and(h.u0, h.l2))));
+    wrong = bits_or(wrong, bits_but(u_at, bits_and(high_7, bits_and(h.u1, h.l1))));
+    wrong = bits_or(wrong, bits_but(l_at, bits_and(high_6, bits_and(h.u3, h.l0))));
+    wrong = bits_or(wrong, bits_but(a_at, bits_and(high_6, bits_and(h.u0, h.l1))));
+    wrong = bits_or(wrong, bits_but(s_at, bits_and(high_7, bits_and(h.u0, h.l3))));
+    wrong = bits_or(wrong, bits_but(e_at, bits_and(high_6, bits_and(h.u1, h.l1))));
+    wrong = bits_or(wrong, bits_and(over, scalar));
+    return !bits_any(wrong);
+}
+
+static bool block_utf8_ok(const struct blocks *s, const uint8_t *block, const uint8_t *at)
+{
+    static const uint8_t none[32];
+    return scan_x86_utf8(block, BLOCK, at == s->text ? none : at - 32);
+}
+
+/* Judges one block. `at` is its place in the text, of which more may be seen; `block` its bytes,
+ * padded with blanks. Sets the bytes to keep; *blanks: whether there are others before the
+ * padding. */
+AVX2 static inline bool block_check(struct blocks *s, const uint8_t *block, const uint8_t *at,
+    size_t n_padding, uint64_t out_keep[static 4], bool *out_blanks)
+{
+    bits p[8];
+    struct block b;
+    planes_make(block, p);
+    const unsigned open_end = s->beyond_ascii;
+    s->beyond_ascii = bits_tops(p[7]) >> 3;
+    if ((bits_any(p[7]) || open_end != 0) && !block_utf8_ok(s, block, at))
+        return false;
+    if (!block_classify(s, &b, p, at))
+        return false;
+    bits_store(out_keep, bits_not(b.blank));
+    size_t n_keep = 0;
+    for (int i = 0; i < 4; i++)
+        n_keep += (size_t)__builtin_popcountll(out_keep[i]);
+    *out_blanks = n_keep + n_padding != BLOCK;
+
+    const bits signs = bits_or(bits_or(b.open, b.close), bits_or(b.comma, b.colon));
+    const bits other = bits_or(bits_or(b.in_string, b.quote), bits_or(b.blank, signs));
+    const bits scalar = bits_not(other);
+    const bits behind_scalar = bits_next(scalar, s->scalar);
+    const bits begins = bits_but(scalar, behind_scalar);
+    const bits words = bits_but(begins, bits_or(b.digit, b.minus));
+    s->scalar = scalar;
+    const bool any_words = bits_any(words);
+    const bool check_words = any_words || s->words;
+    s->words = any_words;
+    return (!check_words || block_words_ok(s, p, words, scalar)) &&
+           scan_x86_brackets(s, bits_or(b.open, b.close), at, &b.in_object) &&
+           block_neighbours(s, &b, begins, bits_but(behind_scalar, scalar), *out_blanks, at) &&
+           block_numbers(s, &b, scalar, begins, words, at);
+}
+
+/* The shuffle that moves the bytes to keep to the front: the places of the bits set in m, the
+ * lowest first. Step k prepends k if bit k is set. */
+#define KEEP_STEP(m, k, behind)                                                                    \
     (((uint64_t)(behind) << (8 * ((m) >> (k)&1))) | ((uint64_t)((m) >> (k)&1) * (k)))
 #define KEEP_1(m)                                                                                  \
-    KEEP_STEP(m, 0, KEEP_STEP(m, 1, KEEP_STEP(m, 2, KEEP_STEP(m, 3, \
-        KEEP_STEP(m, 4, KEEP_STEP(m, 5, KEEP_STEP(m, 6, KEEP_STEP(m, 7, 0))))))))
+    KEEP_STEP(m, 0,                                                                                \
+        KEEP_STEP(m, 1,                                                                            \
+            KEEP_STEP(m, 2,                                                                        \
+                KEEP_STEP(m, 3,                                                                    \
+                    KEEP_STEP(m, 4, KEEP_STEP(m, 5, KEEP_STEP(m, 6, KEEP_STEP(m, 7, 0))))))))
 #define KEEP_4(m)  KEEP_1(m), KEEP_1((m) + 1), KEEP_1((m) + 2), KEEP_1((m) + 3)
 #define KEEP_16(m) KEEP_4(m), KEEP_4((m) + 4), KEEP_4((m) + 8), KEEP_4((m) + 12)
 #define KEEP_64(m) KEEP_16(m), KEEP_16((m) + 16), KEEP_16((m) + 32), KEEP_16((m) + 48)
 static const uint64_t scan_keep[256] = {KEEP_64(0), KEEP_64(64), KEEP_64(128), KEEP_64(192)};
 
-/* A block's bytes. */
-struct bytes {
-    __m256i low;
-    __m256i high;
-};
-
-AVX2 static inline struct bytes bytes_load(const uint8_t *at)
+/* Stores those of 8 bytes that are to be kept. Writes 8 bytes in any case. */
+AVX2 static inline uint8_t *scan_store_8(const uint8_t *at, unsigned keep, uint8_t *out)
 {
-    return (struct bytes){_mm256_loadu_si256((const __m256i *)(const void *)at),
-        _mm256_loadu_si256((const __m256i *)(const void *)(at + 32))};
+    const __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)at);
+    const __m128i places = _mm_loadl_epi64((const __m128i *)(const void *)&scan_keep[keep]);
+    _mm_storel_epi64((__m128i *)(void *)out, _mm_shuffle_epi8(bytes, places));
+    return out + __builtin_popcount(keep);
 }
 
-/* The top bit of each byte. */
-AVX2 static inline uint64_t bytes_bits(__m256i low, __m256i high)
+/* Stores those of n bytes that are to be kept (whole 32 bytes are looked at); up to 8 bytes behind
+ * them are written, too. Returns the end of what is kept. */
+AVX2 static inline uint8_t *scan_store_kept(
+    const uint8_t *block, size_t n, const uint64_t keep[static 4], uint8_t *out)
 {
-    return (uint32_t)_mm256_movemask_epi8(low) |
-        (uint64_t)(uint32_t)_mm256_movemask_epi8(high) << 32;
-}
-
-AVX2 static inline uint64_t bytes_equal(struct bytes v, char byte)
-{
-    const __m256i all = _mm256_set1_epi8(byte);
-    return bytes_bits(_mm256_cmpeq_epi8(v.low, all), _mm256_cmpeq_epi8(v.high, all));
-}
-
-AVX2 static inline uint64_t bytes_at_most(struct bytes v, char byte)
-{
-    const __m256i all = _mm256_set1_epi8(byte);
-    return bytes_bits(_mm256_cmpeq_epi8(_mm256_min_epu8(v.low, all), v.low),
-        _mm256_cmpeq_epi8(_mm256_min_epu8(v.high, all), v.high));
-}
-
-/* A table of 16 bytes, for both halves of a vector. */
-#define TWICE(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p) \
-    _mm256_setr_epi8(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p, a, b, c, d, e, f, g, h, i, j, \
-        k, l, m, n, o, p)
-
-AVX2 static inline __m256i lookup(const __m256i table, __m256i index)
-{
-    return _mm256_shuffle_epi8(table, index);
-}
-
-/* A blank is found by its low half byte: the table holds the blank that ends in it. */
-AVX2 static inline uint64_t bytes_blank(struct bytes v)
-{
-    const __m256i blanks =
-        TWICE(' ', 0, 0, 0, 0, 0, 0, 0, 0, '\t', '\n', 0, 0, '\r', 0, 0);
-    return bytes_bits(_mm256_cmpeq_epi8(lookup(blanks, v.low), v.low),
-        _mm256_cmpeq_epi8(lookup(blanks, v.high), v.high));
-}
-
-AVX2 static inline struct block bytes_classify(struct bytes v)
-{
-    const __m256i bit = _mm256_set1_epi8(0x20); /* the only one by which [] and {} differ */
-    const struct bytes folded = {_mm256_or_si256(v.low, bit), _mm256_or_si256(v.high, bit)};
-    const __m256i zero = _mm256_set1_epi8('0');
-    const struct bytes digits = {_mm256_sub_epi8(v.low, zero), _mm256_sub_epi8(v.high, zero)};
-    return (struct block){
-        .quote = bytes_equal(v, '"'),
-        .backslash = bytes_equal(v, '\\'),
-        .blank = bytes_blank(v),
-        .control = bytes_at_most(v, 0x1f),
-        .open = bytes_equal(folded, '{'),
-        .close = bytes_equal(folded, '}'),
-        .comma = bytes_equal(v, ','),
-        .colon = bytes_equal(v, ':'),
-        .digit = bytes_at_most(digits, 9),
-        .zero = bytes_equal(v, '0'),
-        .minus = bytes_equal(v, '-'),
-        .dot = bytes_equal(v, '.'),
-    };
-}
-
-/* From each odd set bit on, up to the next one. */
-AVX2 static inline uint64_t bits_toggle(uint64_t bits)
-{
-    const __m128i product = _mm_clmulepi64_si128(
-        _mm_cvtsi64_si128((long long)bits), _mm_set1_epi8((char)0xff), 0);
-    return (uint64_t)_mm_cvtsi128_si64(product);
-}
-
-/* The bytes that stand n places before each byte of v. */
-#define BYTES_BEFORE(n, v, before) \
-    _mm256_alignr_epi8(v, _mm256_permute2x128_si256(before, v, 0x21), 16 - (n))
-
-/* Faults that two neighbouring bytes show; a bit each. A fault is there if the first byte's high
- * half, its low half and the second byte's high half all allow it. */
-enum {
-    UTF8_SHORT = 1,       /* a first byte without its continuation */
-    UTF8_LONG = 2,        /* ASCII with a continuation */
-    UTF8_OVERLONG_3 = 4,  /* E0 80..9F */
-    UTF8_BEYOND = 8,      /* F4 90.., F5.. */
-    UTF8_SURROGATE = 16,  /* ED A0..BF */
-    UTF8_OVERLONG_2 = 32, /* C0, C1 */
-    UTF8_EDGE_4 = 64,     /* F0 80..8F, F5.. 80..8F */
-    UTF8_PAIR = 128,      /* two continuations: a fault unless the byte before them says otherwise */
-};
-#define UTF8_ANY (UTF8_SHORT | UTF8_LONG | UTF8_PAIR) /* low half of the first byte: no matter */
-
-AVX2 static inline __m256i utf8_pairs(__m256i first, __m256i second)
-{
-    const __m256i half = _mm256_set1_epi8(0x0f);
-    const __m256i first_high = TWICE(UTF8_LONG, UTF8_LONG, UTF8_LONG, UTF8_LONG, UTF8_LONG,
-        UTF8_LONG, UTF8_LONG, UTF8_LONG, (char)UTF8_PAIR, (char)UTF8_PAIR, (char)UTF8_PAIR,
-        (char)UTF8_PAIR, UTF8_SHORT | UTF8_OVERLONG_2, UTF8_SHORT,
-        UTF8_SHORT | UTF8_OVERLONG_3 | UTF8_SURROGATE, UTF8_SHORT | UTF8_BEYOND | UTF8_EDGE_4);
-    const __m256i first_low = TWICE(
-        (char)(UTF8_ANY | UTF8_OVERLONG_3 | UTF8_OVERLONG_2 | UTF8_EDGE_4),
-        (char)(UTF8_ANY | UTF8_OVERLONG_2), (char)UTF8_ANY, (char)UTF8_ANY,
-        (char)(UTF8_ANY | UTF8_BEYOND), (char)(UTF8_ANY | UTF8_BEYOND | UTF8_EDGE_4),
-        (char)(UTF8_ANY | UTF8_BEYOND | UTF8_EDGE_4), (char)(UTF8_ANY | UTF8_BEYOND | UTF8_EDGE_4),
-        (char)(UTF8_ANY | UTF8_BEYOND | UTF8_EDGE_4), (char)(UTF8_ANY | UTF8_BEYOND | UTF8_EDGE_4),
-        (char)(UTF8_ANY | UTF8_BEYOND | UTF8_EDGE_4), (char)(UTF8_ANY | UTF8_BEYOND | UTF8_EDGE_4),
-        (char)(UTF8_ANY | UTF8_BEYOND | UTF8_EDGE_4),
-        (char)(UTF8_ANY | UTF8_BEYOND | UTF8_EDGE_4 | UTF8_SURROGATE),
-        (char)(UTF8_ANY | UTF8_BEYOND | UTF8_EDGE_4), (char)(UTF8_ANY | UTF8_BEYOND | UTF8_EDGE_4));
-    const __m256i second_high = TWICE(UTF8_SHORT, UTF8_SHORT, UTF8_SHORT, UTF8_SHORT, UTF8_SHORT,
-        UTF8_SHORT, UTF8_SHORT, UTF8_SHORT,
-        (char)(UTF8_LONG | UTF8_OVERLONG_2 | UTF8_PAIR | UTF8_OVERLONG_3 | UTF8_EDGE_4),
-        (char)(UTF8_LONG | UTF8_OVERLONG_2 | UTF8_PAIR | UTF8_OVERLONG_3 | UTF8_BEYOND),
-        (char)(UTF8_LONG | UTF8_OVERLONG_2 | UTF8_PAIR | UTF8_SURROGATE | UTF8_BEYOND),
-        (char)(UTF8_LONG | UTF8_OVERLONG_2 | UTF8_PAIR | UTF8_SURROGATE | UTF8_BEYOND), UTF8_SHORT,
-        UTF8_SHORT, UTF8_SHORT, UTF8_SHORT);
-    const __m256i a = lookup(first_high, _mm256_and_si256(_mm256_srli_epi16(first, 4), half));
-    const __m256i b = lookup(first_low, _mm256_and_si256(first, half));
-    const __m256i c = lookup(second_high, _mm256_and_si256(_mm256_srli_epi16(second, 4), half));
-    return _mm256_and_si256(_mm256_and_si256(a, b), c);
-}
-
-/* Non-zero bytes where v, which follows `before`, is not UTF-8. */
-AVX2 static inline __m256i utf8_faults(__m256i v, __m256i before)
-{
-    const __m256i pairs = utf8_pairs(BYTES_BEFORE(1, v, before), v);
-    /* a byte is a second or third continuation if E0.. stands two or F0.. three places before;
-       there, and only there, two continuations in a row must be */
-    const __m256i third = _mm256_subs_epu8(BYTES_BEFORE(2, v, before), _mm256_set1_epi8(0xe0 - 0x80));
-    const __m256i fourth =
-        _mm256_subs_epu8(BYTES_BEFORE(3, v, before), _mm256_set1_epi8(0xf0 - 0x80));
-    const __m256i must = _mm256_and_si256(
-        _mm256_or_si256(third, fourth), _mm256_set1_epi8((char)UTF8_PAIR));
-    return _mm256_xor_si256(must, pairs);
-}
-
-AVX2 static __attribute__((noinline)) bool utf8_ok(struct bytes v, __m256i before)
-{
-    const __m256i faults =
-        _mm256_or_si256(utf8_faults(v.low, before), utf8_faults(v.high, v.low));
-    return _mm256_testz_si256(faults, faults) != 0;
-}
-
-/* Stores the bytes to keep, up to 64 bytes; what lies behind them is undefined. */
-AVX2 static inline uint8_t *bytes_store(
-    struct bytes v, uint64_t keep, const uint8_t *block, uint8_t *out)
-{
-    if ((keep & (keep + 1)) == 0) { /* blanks at the end alone, or none */
-        _mm256_storeu_si256((__m256i *)(void *)out, v.low);
-        _mm256_storeu_si256((__m256i *)(void *)(out + 32), v.high);
-        return out + __builtin_popcountll(keep);
-    }
-    for (int i = 0; i < 64; i += 8) {
-        const uint64_t mask = keep >> i & 0xff;
-        const __m128i bytes = _mm_loadl_epi64((const __m128i *)(const void *)(block + i));
-        const __m128i places = _mm_loadl_epi64((const __m128i *)(const void *)&scan_keep[mask]);
-        _mm_storel_epi64((__m128i *)(void *)out, _mm_shuffle_epi8(bytes, places));
-        out += __builtin_popcountll(mask);
+    for (size_t i = 0; i < n; i += 32) {
+        const uint32_t bits32 = (uint32_t)(keep[i / 64] >> (i % 64));
+        out = scan_store_8(block + i, bits32 & 0xff, out);
+        out = scan_store_8(block + i + 8, bits32 >> 8 & 0xff, out);
+        out = scan_store_8(block + i + 16, bits32 >> 16 & 0xff, out);
+        out = scan_store_8(block + i + 24, bits32 >> 24, out);
     }
     return out;
 }
 
-/* Judges one block. `at` is its place in the text, of which more may be seen; v its bytes, padded
- * with blanks. Sets the bytes to keep. */
-AVX2 static inline bool scan_block(
-    struct blocks *s, struct bytes v, const uint8_t *at, uint64_t *out_keep)
+/* Stores n bytes as they are, and up to 31 more. */
+AVX2 static inline uint8_t *scan_store(const uint8_t *block, size_t n, uint8_t *out)
 {
-    struct block b = bytes_classify(v);
-    uint64_t escaped = 0;
-    if ((b.backslash | s->escaped) != 0) {
-        escaped = block_escapes(s, b.backslash, at);
-        if (escaped == BLOCK_FAILED)
-            return false;
-    }
-    const uint64_t quote = b.quote & ~escaped;
-    const uint64_t in_string = bits_toggle(quote) ^ s->in_string;
-    s->in_string = -(in_string >> 63);
-
-    uint64_t ends;
-    uint64_t odd;
-    uint64_t wrong = block_check(s, &b, quote, in_string, at, &ends, &odd);
-    if (wrong != 0)
-        return false;
-    if ((odd | s->behind_exponent | s->behind_exponent_sign) != 0) {
-        const struct bytes folded = {_mm256_or_si256(v.low, _mm256_set1_epi8(0x20)),
-            _mm256_or_si256(v.high, _mm256_set1_epi8(0x20))};
-        wrong = block_exponents(s, &b, ends, odd, bytes_equal(folded, 'e'), bytes_equal(v, '+'));
-    }
-    *out_keep = ~b.blank;
-    return wrong == 0;
+    for (size_t i = 0; i < n; i += 32)
+        _mm256_storeu_si256((__m256i *)(void *)(out + i),
+            _mm256_loadu_si256((const __m256i *)(const void *)(block + i)));
+    return out + n;
 }
 
-static bool scan_all_blank(const uint8_t *at, const uint8_t *end)
+/* All but the arrays, field by field: gcc makes a slow string instruction of a memset here. */
+AVX2 static inline void blocks_init(struct blocks *s, const uint8_t *text, const uint8_t *end)
 {
-    while (at < end && scan_is_blank(*at))
-        at++;
-    return at == end;
+    s->text = text;
+    s->end = end;
+    s->escape_ok = text;
+    s->in_string = 0;
+    s->in_object = 31; /* around the text: as the bit that stands for no level says, see top */
+    s->behind_value = 0;
+    s->behind_key_place = 0;
+    s->behind_key_sign = 0;
+    s->behind_integer = 0;
+    s->escaped = 0;
+    s->beyond_ascii = 0;
+    s->scalar = _mm256_setzero_si256();
+    s->odd = s->scalar;
+    s->minus = s->scalar;
+    s->dot = s->scalar;
+    s->zero = s->scalar;
+    s->t = s->scalar;
+    s->n = s->scalar;
+    s->f = s->scalar;
+    s->words = false;
+    s->depth = 0;
+    s->top = 1;
+}
+
+/* The last n bytes of the text, and blanks; at least 16 bytes end at at + n. Written by whole
+ * stores of 16 bytes, so that each can be forwarded to the load that reads it again. */
+AVX2 static inline const uint8_t *block_pad(
+    uint8_t block[static BLOCK], const uint8_t *at, size_t n)
+{
+    static const int8_t places[32] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, -1, -1,
+        -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};
+    const __m128i blanks = _mm_set1_epi8(' ');
+    size_t i = 0;
+    for (; i + 16 <= n; i += 16)
+        _mm_store_si128((__m128i *)(void *)(block + i), bytes_load(at + i));
+    const __m128i moved = bytes_load((const uint8_t *)places + 16 - (n - i));
+    const __m128i rest = _mm_shuffle_epi8(bytes_load(at + n - 16), moved);
+    _mm_store_si128((__m128i *)(void *)(block + i), _mm_blendv_epi8(rest, blanks, moved));
+    for (i += 16; i < BLOCK; i += 16)
+        _mm_store_si128((__m128i *)(void *)(block + i), blanks);
+    return block;
 }
 
 AVX2 static bool scan_avx2(const uint8_t *text, size_t len, uint8_t *out, size_t *out_len)
 {
-    const uint8_t *at = text;
-    const uint8_t *const end = text + len;
     const uint8_t *const out_begin = out;
-    while (at < end && scan_is_blank(*at))
-        at++;
-    if (at == end || (*at != '{' && *at != '['))
+    const uint8_t *end = text + len;
+    while (text < end && scan_is_blank(*text))
+        text++;
+    while (text < end && scan_is_blank(end[-1]))
+        end--;
+    if (end - text < SCAN_FAST_MIN || (*text != '{' && *text != '[') ||
+        (end[-1] != '}' && end[-1] != ']'))
         return false;
 
     struct blocks s;
-    memset(&s, 0, offsetof(struct blocks, levels));
-    s.end = end;
-    s.escape_ok = at;
-    __m256i before = _mm256_setzero_si256();
-    bool ascii = true; /* the last block was */
-    uint8_t tail[64];
-
-    for (; at < end; at += 64) {
+    blocks_init(&s, text, end);
+    uint8_t tail[BLOCK] __attribute__((aligned(32)));
+    uint64_t keep[4];
+    bool blanks;
+    for (const uint8_t *at = text; at < end; at += BLOCK) {
+        size_t n = (size_t)(end - at);
         const uint8_t *block = at;
-        if (end - at < 64) {
-            memset(tail, ' ', sizeof(tail));
-            memcpy(tail, at, (size_t)(end - at));
-            block = tail;
+        if (n < BLOCK) {
+            block = block_pad(tail, at, n);
+        } else {
+            n = BLOCK;
         }
-        const struct bytes v = bytes_load(block);
-        uint64_t keep;
-        if (!scan_block(&s, v, at, &keep))
+        if (!block_check(&s, block, at, BLOCK - n, keep, &blanks))
             return false;
-        const bool ascii_now = _mm256_testz_si256(
-                                   _mm256_or_si256(v.low, v.high), _mm256_set1_epi8((char)0x80)) != 0;
-        if (!(ascii & ascii_now) && !utf8_ok(v, before))
-            return false;
-        ascii = ascii_now;
-        before = v.high;
-        out = bytes_store(v, keep, block, out);
-        if (s.depth == 0) {
-            *out_len = (size_t)(out - out_begin);
-            return end - at <= 64 || scan_all_blank(at + 64, end);
-        }
+        out = blanks ? scan_store_kept(block, n, keep, out) : scan_store(block, n, out);
     }
-    return false;
+    *out_len = (size_t)(out - out_begin);
+    return s.depth == 0 && s.in_string == 0;
 }
 
 scan_function *scan_accelerated(void)
 {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-        __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt") &&
-        __builtin_cpu_supports("pclmul"))
+        __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt"))
         return scan_avx2;
     return NULL;
 }
