@@ -1,0 +1,181 @@
+#include "client/ref.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#define DIRECTORY_MODE 0700 /* pools are private unless their owner opens them up */
+
+char *ref_directory(const char *dir)
+{
+    char *path = NULL;
+    const char *home = getenv("HOME");
+
+    if (dir != NULL) {
+        path = strdup(dir);
+    } else if (home == NULL || home[0] == '\0') {
+        path = strdup(".plasmite/pools");
+    } else if (asprintf(&path, "%s/.plasmite/pools", home) < 0) {
+        path = NULL;
+    }
+    for (size_t len = path == NULL ? 0 : strlen(path); len > 1 && path[len - 1] == '/'; len--)
+        path[len - 1] = '\0';
+    return path;
+}
+
+static bool ref_starts(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool ref_ends(const char *text, const char *suffix)
+{
+    const size_t len = strlen(text), n = strlen(suffix);
+    return len >= n && strcmp(text + len - n, suffix) == 0;
+}
+
+/* "host", "host:port", "[::1]:port": no user, a host that is not empty, a port of 16 bits. */
+static bool ref_authority_valid(const char *text, size_t len)
+{
+    if (len == 0 || memchr(text, '@', len) != NULL || memchr(text, ' ', len) != NULL)
+        return false;
+    size_t host = 0;
+    if (text[0] == '[') {
+        const char *close = memchr(text, ']', len);
+        if (close == NULL || close == text + 1)
+            return false;
+        host = (size_t)(close - text) + 1;
+    } else {
+        const char *colon = memchr(text, ':', len);
+        host = colon == NULL ? len : (size_t)(colon - text);
+    }
+    if (host == 0 || (host < len && text[host] != ':'))
+        return false;
+    unsigned port = 0;
+    for (size_t i = host + 1; i < len; i++) {
+        if (!isdigit((unsigned char)text[i]))
+            return false;
+        port = port * 10 + (unsigned)(text[i] - '0');
+        if (port > 65535)
+            return false;
+    }
+    return true;
+}
+
+static bool ref_has_slash_escape(const char *path)
+{
+    for (const char *at = strchr(path, '%'); at != NULL; at = strchr(at + 1, '%'))
+        if (strncasecmp(at, "%2f", 3) == 0)
+            return true;
+    return false;
+}
+
+static int ref_remote_error(const char *message, plsm_error_t **err)
+{
+    error_set(err, PLSM_ERROR_USAGE, "%s", message);
+    return error_hint(err, "Write a remote pool as http(s)://host:port/<pool>.");
+}
+
+/* http(s)://host[:port]/POOL: exactly one path segment. */
+static int ref_resolve_remote(const char *text, struct ref *out_ref, plsm_error_t **err)
+{
+    const char *authority = strstr(text, "://") + 3;
+    const size_t len = strcspn(authority, "/?#");
+    const char *path = authority + len;
+
+    if (!ref_authority_valid(authority, len))
+        return ref_remote_error("invalid remote pool ref", err);
+    if (strpbrk(path, "?#") != NULL)
+        return ref_remote_error("remote pool ref must not include query or fragment", err);
+    if (ref_has_slash_escape(path))
+        return ref_remote_error("remote pool name must not contain path separators", err);
+    if (path[0] != '/' || path[1] == '\0' || strchr(path + 1, '/') != NULL ||
+        strcmp(path, "/pool") == 0)
+        return ref_remote_error(
+            "remote pool ref must use shorthand http(s)://host:port/<pool>", err);
+
+    out_ref->path = strndup(text, (size_t)(path - text));
+    if (out_ref->path == NULL)
+        return error_oom(err);
+    out_ref->kind = REF_REMOTE;
+    out_ref->text = text;
+    out_ref->pool = path + 1;
+    return 0;
+}
+
+static int ref_resolve_file(
+    const char *text, const char *dir, struct ref *out_ref, plsm_error_t **err)
+{
+    char *path = NULL;
+    if (text[0] == '\0') {
+        error_set(err, PLSM_ERROR_USAGE, "pool name must not be empty");
+        return error_hint(err, "Give a pool name such as `chat`, or a path.");
+    }
+    if (strchr(text, '/') != NULL) {
+        path = strdup(text);
+    } else {
+        char *directory = ref_directory(dir);
+        const char *suffix = ref_ends(text, REF_SUFFIX) ? "" : REF_SUFFIX;
+        const char *slash = directory != NULL && strcmp(directory, "/") == 0 ? "" : "/";
+        if (directory == NULL || asprintf(&path, "%s%s%s%s", directory, slash, text, suffix) < 0)
+            path = NULL;
+        free(directory);
+    }
+    if (path == NULL)
+        return error_oom(err);
+    out_ref->kind = strchr(text, '/') != NULL ? REF_PATH : REF_NAME;
+    out_ref->text = text;
+    out_ref->path = path;
+    out_ref->pool = NULL;
+    return 0;
+}
+
+int ref_resolve(const char *text, const char *dir, struct ref *out_ref, plsm_error_t **err)
+{
+    if (ref_starts(text, "http://") || ref_starts(text, "https://"))
+        return ref_resolve_remote(text, out_ref, err);
+    if (strstr(text, "://") != NULL)
+        return ref_remote_error("remote pool ref must use http or https scheme", err);
+    return ref_resolve_file(text, dir, out_ref, err);
+}
+
+int ref_resolve_local(
+    const char *text, const char *dir, const char *command, struct ref *out_ref, plsm_error_t **err)
+{
+    if (strstr(text, "://") != NULL) {
+        error_set(err, PLSM_ERROR_USAGE, "%s accepts local pool refs only", command);
+        return error_hint(err, "Use a local pool name/path.");
+    }
+    return ref_resolve_file(text, dir, out_ref, err);
+}
+
+void ref_fini(struct ref *ref)
+{
+    free(ref->path);
+    *ref = (struct ref){0};
+}
+
+int ref_make_parents(const char *path, plsm_error_t **err)
+{
+    char *parent = strdup(path);
+    if (parent == NULL)
+        return error_oom(err);
+
+    int r = 0;
+    for (char *slash = strchr(parent + 1, '/'); slash != NULL && r == 0;
+         slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (slash[-1] != '/' && mkdir(parent, DIRECTORY_MODE) < 0 && errno != EEXIST) {
+            r = error_io(err, errno, "failed to create pool directory");
+            error_at_path(err, parent);
+        }
+        *slash = '/';
+    }
+    free(parent);
+    return r;
+}
