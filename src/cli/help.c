@@ -1,0 +1,248 @@
+#include "cli/help.h"
+
+#include <string.h>
+
+#define LONG_INDENT  10u
+#define LINE_COLUMNS 100u
+
+/* "-n, --tail <TAIL>", with the place of the letter kept free where there is none. */
+static void help_option_name(const struct option *option, struct text *text)
+{
+    if (option->letter != '\0')
+        text_printf(text, "-%c, ", option->letter);
+    else
+        text_str(text, "    ");
+    text_printf(text, "--%s", option->name);
+    if (option->kind != ARG_FLAG)
+        text_printf(text, " <%s>", option->value);
+}
+
+static size_t help_option_width(const struct option *option)
+{
+    return 6 + strlen(option->name) + (option->kind == ARG_FLAG ? 0 : strlen(option->value) + 3);
+}
+
+static void help_choices(const char *const *choices, struct text *text)
+{
+    text_str(text, " [possible values: ");
+    for (size_t i = 0; choices[i] != NULL; i++)
+        text_printf(text, "%s%s", i == 0 ? "" : ", ", choices[i]);
+    text_str(text, "]");
+}
+
+static void help_extras(const struct option *option, struct text *text)
+{
+    if (option->fallback != NULL)
+        text_printf(text, " [default: %s]", option->fallback);
+    if (option->choices != NULL)
+        help_choices(option->choices, text);
+}
+
+/* Writes words, indented, in lines of up to LINE_COLUMNS. */
+static void help_wrap(const char *words, size_t indent, struct text *text)
+{
+    size_t column = indent;
+    text_pad(text, indent);
+    while (*words != '\0') {
+        const size_t len = strcspn(words, " ");
+        if (column > indent && column + 1 + len > LINE_COLUMNS) {
+            text_str(text, "\n");
+            text_pad(text, indent);
+            column = indent;
+        } else if (column > indent) {
+            text_str(text, " ");
+            column++;
+        }
+        text_put(text, words, len);
+        column += len;
+        words += len;
+        words += *words != '\0';
+    }
+}
+
+/* One entry: name, then its text beside it (short) or under it (long). */
+static void help_entry(struct text *text, bool full, const char *name, size_t name_len,
+    const char *description, size_t width)
+{
+    text_str(text, "  ");
+    text_put(text, name, name_len);
+    if (full) {
+        text_str(text, "\n");
+        help_wrap(description, LONG_INDENT, text);
+    } else {
+        text_pad(text, width - name_len + 2);
+        text_str(text, description);
+    }
+    text_str(text, "\n");
+}
+
+static void help_option(const struct option *option, bool full, size_t width, struct text *text)
+{
+    scoped(text_fini) struct text name = {0};
+    scoped(text_fini) struct text description = {0};
+
+    help_option_name(option, &name);
+    text_str(&description, full && option->details != NULL ? option->details : option->summary);
+    help_extras(option, &description);
+    text_put(&description, "", 1);
+    if (!name.failed && !description.failed)
+        help_entry(text, full, (const char *)name.buf.data, name.buf.len,
+            (const char *)description.buf.data, width);
+}
+
+static const struct option option_help = {
+    .name = "help", .letter = 'h', .summary = "Print help (-h is short, --help is full)"};
+
+static size_t help_width(const struct command *command)
+{
+    size_t width = help_option_width(&option_help);
+    for (size_t i = 0; i < command->n_options; i++) {
+        const size_t option = help_option_width(&command->options[i]);
+        if (!command->options[i].hidden && option > width)
+            width = option;
+    }
+    return width;
+}
+
+static bool help_same(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static void help_group(
+    const struct command *command, const char *heading, bool full, size_t width, struct text *text)
+{
+    bool first = true;
+    text_printf(text, "\n%s:\n", heading == NULL ? "Options" : heading);
+    for (size_t i = 0; i < command->n_options; i++) {
+        const struct option *option = &command->options[i];
+        if (option->hidden || !help_same(option->heading, heading))
+            continue;
+        if (full && !first)
+            text_str(text, "\n");
+        first = false;
+        help_option(option, full, width, text);
+    }
+    if (heading == NULL) {
+        if (full && !first)
+            text_str(text, "\n");
+        help_option(&option_help, full, width, text);
+    }
+}
+
+static void help_options(const struct command *command, bool full, struct text *text)
+{
+    const size_t width = help_width(command);
+    const char *heading = NULL;
+    help_group(command, NULL, full, width, text);
+    for (size_t i = 0; i < command->n_options; i++) {
+        const struct option *option = &command->options[i];
+        if (option->hidden || option->heading == NULL || help_same(option->heading, heading))
+            continue;
+        heading = option->heading;
+        help_group(command, heading, full, width, text);
+    }
+}
+
+static void help_positionals(const struct command *command, bool full, struct text *text)
+{
+    size_t width = 0;
+    if (command->n_positionals == 0)
+        return;
+    text_str(text, "\nArguments:\n");
+    for (size_t i = 0; i < command->n_positionals; i++) {
+        const size_t len = strlen(command->positionals[i].value);
+        width = len > width ? len : width;
+    }
+    for (size_t i = 0; i < command->n_positionals; i++) {
+        const struct positional *positional = &command->positionals[i];
+        scoped(text_fini) struct text description = {0};
+        text_str(&description, positional->summary);
+        if (positional->choices != NULL)
+            help_choices(positional->choices, &description);
+        text_put(&description, "", 1);
+        if (full && i > 0)
+            text_str(text, "\n");
+        if (!description.failed)
+            help_entry(text, full, positional->value, strlen(positional->value),
+                (const char *)description.buf.data, width);
+    }
+}
+
+static void help_children(const struct command *command, struct text *text)
+{
+    size_t width = strlen("help");
+    if (command->children == NULL)
+        return;
+    text_str(text, "\nCommands:\n");
+    for (size_t i = 0; command->children[i] != NULL; i++) {
+        const size_t len = strlen(command->children[i]->name);
+        width = len > width ? len : width;
+    }
+    for (size_t i = 0; command->children[i] != NULL; i++) {
+        const struct command *child = command->children[i];
+        help_entry(text, false, child->name, strlen(child->name), child->summary, width);
+    }
+    help_entry(text, false, "help", strlen("help"), "Print help for one of these commands", width);
+}
+
+static void help_usage(const struct command *command, struct text *text)
+{
+    char path[ARG_PATH_MAX];
+    args_command_path(command, path);
+    text_printf(text, "\nUsage: %s", path);
+    if (command->usage != NULL) {
+        text_printf(text, " %s\n", command->usage);
+        return;
+    }
+    if (command->children != NULL) {
+        text_str(text, " <COMMAND>\n");
+        return;
+    }
+    text_str(text, " [OPTIONS]");
+    for (size_t i = 0; i < command->n_positionals; i++)
+        text_printf(text, " %s", command->positionals[i].value);
+    text_str(text, "\n");
+}
+
+/* The program's own page: what it is, where to begin, its commands on one line each. */
+static void help_root(const struct command *root, struct text *text)
+{
+    size_t width = 0;
+    for (size_t i = 0; root->children[i] != NULL; i++) {
+        const size_t len = strlen(root->children[i]->name);
+        width = len > width ? len : width;
+    }
+
+    text_printf(text, "%s\n\nUSAGE\n  plasmite %s\n\nCOMMANDS\n", root->about, root->usage);
+    for (size_t i = 0; root->children[i] != NULL; i++) {
+        const struct command *child = root->children[i];
+        help_entry(text, false, child->name, strlen(child->name), child->summary, width);
+    }
+    help_entry(text, false, "help", strlen("help"), "Print help for a command", width);
+    text_str(text,
+        "\nOPTIONS\n"
+        "      --dir <DIR>      Pool directory for names [default: ~/.plasmite/pools]\n"
+        "      --color <COLOR>  Colour of output [default: auto] [possible values: auto, always, "
+        "never]\n"
+        "  -h, --help           Print help\n"
+        "  -V, --version        Print the version\n");
+    text_printf(text, "\n%s", root->notes);
+}
+
+void help_render(const struct command *command, bool full, struct text *text)
+{
+    if (command->path[0] == '\0') {
+        help_root(command, text);
+        return;
+    }
+    text_printf(text, "%s\n", full && command->about != NULL ? command->about : command->summary);
+    help_usage(command, text);
+    help_children(command, text);
+    help_positionals(command, full, text);
+    help_options(command, full, text);
+    if (command->notes != NULL)
+        text_printf(text, "\n%s", command->notes);
+    if (full && command->examples != NULL)
+        text_printf(text, "\n%s", command->examples);
+}

@@ -1,0 +1,147 @@
+/* The programs plasmite and pls, which are the same one.
+ *
+ * Starting is part of our speed: nothing is opened, read or set up here that the command does
+ * not need; no locale, no configuration. */
+#include "cli/args.h"
+#include "cli/commands.h"
+#include "cli/context.h"
+#include "cli/help.h"
+#include "cli/report.h"
+#include "os/guard.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct command *const root_children[] = {
+    &command_version,
+    NULL,
+};
+
+const struct command command_root = {
+    .name = "plasmite",
+    .path = "",
+    .children = root_children,
+    .help_when_empty = true,
+    .usage = "[OPTIONS] <COMMAND>",
+    .about =
+        "Plasmite keeps JSON messages in pools. A pool is a persistent, bounded stream in one "
+        "file:\n`feed` appends messages, `follow` prints them as they come, `fetch` prints one "
+        "again.\nNo daemon, no configuration, no ports.",
+    .notes = "FIRST LOCAL WORKFLOW\n"
+             "  plasmite pool create chat\n"
+             "  plasmite follow chat                      # in one terminal\n"
+             "  plasmite feed chat '{\"msg\":\"hello\"}'      # in another\n"
+             "  plasmite fetch chat 1\n"
+             "\n"
+             "SCRIPTS\n"
+             "  Use --json or --format jsonl for output that programs read. Errors are JSON when\n"
+             "  stderr is not a terminal; the exit code tells their kind.\n"
+             "  Top-level options precede the command: plasmite --dir DIR feed chat ...\n"
+             "\n"
+             "MORE\n"
+             "  plasmite <command> --help\n"
+             "  https://github.com/sandover/plasmite/blob/main/docs/cli.md\n"
+             "  https://github.com/sandover/plasmite/blob/main/docs/cookbook.md\n",
+};
+
+/* A closed descriptor 0, 1 or 2 would be given to the next file we open, and what we print would
+ * go into a pool. */
+static void main_keep_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            _exit(PLSM_ERROR_IO);
+}
+
+static bool main_environment(const char *name)
+{
+    const char *value = getenv(name);
+    return value != NULL && value[0] != '\0';
+}
+
+/* --color auto: a terminal that can, unless the user's environment says otherwise. */
+static bool main_color(const char *mode, bool tty)
+{
+    if (mode != NULL && strcmp(mode, "auto") != 0)
+        return strcmp(mode, "always") == 0;
+    if (!tty || main_environment("NO_COLOR"))
+        return false;
+    const char *term = getenv("TERM");
+    return term == NULL || strcmp(term, "dumb") != 0;
+}
+
+static struct context main_context(const struct args *args)
+{
+    struct context context = {
+        .dir = args->dir.text,
+        .stdout_tty = isatty(STDOUT_FILENO),
+        .stderr_tty = isatty(STDERR_FILENO),
+    };
+    const char *mode = args->color.text;
+    context.color = main_color(mode, context.stdout_tty);
+    context.color_always = mode != NULL && strcmp(mode, "always") == 0;
+    context.stderr_color = context.stderr_tty && main_color(mode, context.stderr_tty);
+    return context;
+}
+
+static int main_help(const struct context *context, const struct args *args, int outcome)
+{
+    scoped(text_fini) struct text text = {0};
+    plsm_error_t *err = NULL;
+    const bool missing = outcome == ARGS_HELP_MISSING;
+
+    help_render(args->command, outcome == ARGS_HELP_LONG, &text);
+    if (text_write(&text, missing ? STDERR_FILENO : STDOUT_FILENO, &err) < 0)
+        return report_error(context, err);
+    return missing ? PLSM_ERROR_USAGE : 0;
+}
+
+static int main_version(const struct context *context)
+{
+    static const char version[] = "plasmite " PLASMITE_INTERFACE_VERSION "\n";
+    scoped(text_fini) struct text text = {0};
+    plsm_error_t *err = NULL;
+    text_str(&text, version);
+    if (text_write(&text, STDOUT_FILENO, &err) < 0)
+        return report_error(context, err);
+    return 0;
+}
+
+/* Only `pls` may be called with nothing behind it, and means --help. */
+static bool main_is_pls(const char *name)
+{
+    const char *slash = name == NULL ? NULL : strrchr(name, '/');
+    return name != NULL && strcmp(slash == NULL ? name : slash + 1, "pls") == 0;
+}
+
+static int main_run(int argc, char **argv)
+{
+    scoped(args_fini) struct args args = {0};
+    plsm_error_t *err = NULL;
+    int outcome = args_parse(&command_root, argc, argv, &args, &err);
+    if (outcome < 0)
+        args.color = (struct arg){0}; /* it may be what is wrong */
+    struct context context = main_context(&args);
+
+    if (outcome == ARGS_HELP_MISSING && args.command == &command_root && main_is_pls(argv[0]))
+        outcome = ARGS_HELP_LONG;
+    if (outcome == ARGS_VERSION)
+        return main_version(&context);
+    if (outcome > ARGS_RUN)
+        return main_help(&context, &args, outcome);
+
+    int code = -1;
+    if (outcome == ARGS_RUN) {
+        guard_install(); /* without it a pool that is cut while in use ends us by SIGBUS */
+        code = args.command->run(&context, &args, &err);
+    }
+    return code < 0 ? report_error(&context, err) : code;
+}
+
+int main(int argc, char **argv)
+{
+    main_keep_standard_streams();
+    return main_run(argc, argv);
+}
