@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 static const struct command *const root_children[] = {
+    &command_pool,
     &command_version,
     NULL,
 };

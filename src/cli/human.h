@@ -1,0 +1,20 @@
+/* Quantities and paths as people read them. */
+#ifndef CLI_HUMAN_H
+#define CLI_HUMAN_H
+
+#include "cli/context.h"
+#include "cli/text.h"
+
+/* "512", "64K", "1.5M", "3G". */
+void human_bytes(struct text *text, uint64_t bytes);
+
+/* "5s ago", "3m ago", ... "2w ago": at least a second. */
+void human_age(struct text *text, uint64_t age_ns);
+
+/* A path inside the pool directory is shown relative to it, any other by its last part. */
+const char *human_short_path(const char *path, const char *directory);
+
+/* A directory: "./x/" under the current one, "~/x/" under home, else as given. */
+void human_directory(struct text *text, const char *directory);
+
+#endif

@@ -1,0 +1,347 @@
+"""pool create, list, info, delete; pool references; sizes: contract sections 2, 3, 4, 6.4 and 8."""
+
+import os
+import re
+
+import pytest
+
+MIB = 1 << 20
+RFC3339 = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$")
+
+
+# --- references and directories
+
+def test_default_directory_is_under_home(cli):
+    cli.bare("pool", "create", "chat").ok()
+    path = cli.home / ".plasmite" / "pools" / "chat.plasmite"
+    assert path.stat().st_size == MIB
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert (cli.home / ".plasmite").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("home", ["", None])
+def test_without_home_the_directory_is_relative(cli, home):
+    env = dict(cli.env)
+    cli.env.pop("HOME")
+    cli.bare("pool", "create", "chat", env={} if home is None else {"HOME": home}).ok()
+    cli.env = env
+    assert (cli.root / ".plasmite" / "pools" / "chat.plasmite").exists()
+
+
+@pytest.mark.parametrize("ref,file", [
+    ("chat", "pools/chat.plasmite"),
+    ("chat.plasmite", "pools/chat.plasmite"),
+    (".hidden", "pools/.hidden.plasmite"),
+    ("two words", "pools/two words.plasmite"),
+    ("./here", "here"),
+    ("sub/dir/pool.plasmite", "sub/dir/pool.plasmite"),
+])
+def test_pool_references(cli, ref, file):
+    info = cli.run("pool", "create", ref, "--json").ok().json["created"][0]
+    assert (cli.root / file).is_file()
+    assert info["name"] == ref
+    cli.run("feed", ref, '{"n":1}').ok()
+    assert cli.run("fetch", ref, "1").ok().json["data"] == {"n": 1}
+
+
+def test_path_stays_as_given(cli):
+    assert cli.run("pool", "create", "./x", "--json").ok().json["created"][0]["path"] == "./x"
+    done = cli.bare("--dir", "pools", "pool", "create", "y", "--json").ok()
+    assert done.json["created"][0]["path"] == "pools/y.plasmite"
+
+
+def test_empty_name(cli):
+    cli.run("pool", "create", "").usage("pool name must not be empty")
+
+
+@pytest.mark.parametrize("command", [["pool", "create"], ["pool", "info"], ["doctor"], ["fetch"]])
+def test_local_commands_refuse_urls(cli, command):
+    rest = ["1"] if command == ["fetch"] else []
+    error = cli.run(*command, "http://localhost:9700/x", *rest).usage("local pool refs only")
+    assert "Use a local pool name/path" in error["hint"]
+
+
+REMOTE = [
+    ("ftp://host/pool", "remote pool ref must use http or https scheme"),
+    ("http:///pool", "invalid remote pool ref"),
+    ("http://host:99999/pool", "invalid remote pool ref"),
+    ("http://host/pool?x=1", "remote pool ref must not include query or fragment"),
+    ("http://host/p#x", "remote pool ref must not include query or fragment"),
+    ("http://host/a%2fb", "remote pool name must not contain path separators"),
+    ("http://host/", "remote pool ref must use shorthand http(s)://host:port/<pool>"),
+    ("http://host/chat/", "remote pool ref must use shorthand http(s)://host:port/<pool>"),
+    ("http://host/pool", "remote pool ref must use shorthand http(s)://host:port/<pool>"),
+    ("http://host/v0/pools/x/append", "remote pool ref must use shorthand http(s)://host:port/<pool>"),
+    ("http://host/v0/pools/x/tail", "remote pool ref must use shorthand http(s)://host:port/<pool>"),
+]
+
+
+@pytest.mark.parametrize("ref,message", REMOTE)
+def test_remote_references_that_are_refused(cli, ref, message):
+    assert cli.run("feed", ref, "{}").usage()["message"] == message
+    assert cli.run("follow", ref).usage()["message"] == message
+
+
+# --- create
+
+@pytest.mark.parametrize("size,expected", [
+    ("64K", 65536), ("64k", 65536), ("1M", MIB), ("2m", 2 * MIB), ("131072", 131072), (" 1M ", MIB),
+])
+def test_create_sizes(cli, size, expected):
+    info = cli.run("pool", "create", "a", "--size", size, "--json").ok().json["created"][0]
+    assert info["file_size"] == expected == cli.path("a").stat().st_size
+
+
+@pytest.mark.parametrize("size,message", [
+    ("", "invalid size"), ("K", "invalid size"), ("x", "invalid size"), ("1KiB", "invalid size suffix"),
+    ("1MB", "invalid size suffix"), ("1T", "invalid size suffix"),
+    ("99999999999999999999", "size overflow"), ("18014398509481984G", "size overflow"),
+    ("0", "file_size must exceed header and index size"),
+    ("4096", "file_size must exceed header and index size"),
+])
+def test_create_bad_sizes(cli, size, message):
+    assert message in cli.run("pool", "create", "a", "--size", size).usage()["message"]
+    assert not cli.path("a").exists()
+
+
+@pytest.mark.parametrize("size,slots,index,ring_offset,ring_size", [
+    ("1M", None, 65536, 69632, 956 * 1024),
+    ("1M", 0, 0, 4096, MIB - 4096),
+    ("1M", 1024, 16384, 20480, MIB - 20480),
+    ("64K", None, 4096, 8192, 57344),
+])
+def test_create_geometry(cli, size, slots, index, ring_offset, ring_size):
+    flags = [] if slots is None else ["--index-capacity", slots]
+    info = cli.run("pool", "create", "a", "--size", size, *flags, "--json").ok().json["created"][0]
+    assert info["index_offset"] == 4096
+    assert info["index_capacity"] == (index // 16 if slots is None else slots)
+    assert info["index_size_bytes"] == index
+    assert info["ring_offset"] == ring_offset
+    assert info["ring_size"] == ring_size
+    assert info["bounds"] == {}
+    assert info["path"].endswith("a.plasmite")
+
+
+def test_create_index_too_large(cli):
+    cli.run("pool", "create", "a", "--size", "64K", "--index-capacity", "4000").usage("index capacity")
+
+
+def test_create_table(cli):
+    done = cli.run("pool", "create", "a", "bb").ok()
+    rows = done.text.splitlines()
+    assert rows[0].split() == ["NAME", "SIZE", "INDEX", "PATH"]
+    assert rows[1].split() == ["a", "1048576", "65536", "a.plasmite"]
+    assert rows[2].split() == ["bb", "1048576", "65536", "bb.plasmite"]
+    assert len({len(row) for row in rows}) == 1
+
+
+def test_create_on_a_terminal(cli):
+    text = cli.tty("pool", "create", "a").ok().text
+    assert text.startswith("Created a (1M, 4096 index slots)\n  path: ")
+    text = cli.tty("pool", "create", "b", "c").ok().text
+    assert text.startswith("Created 2 pools (1M each)\n  - b (") and "\n  - c (" in text
+
+
+def test_create_existing(cli):
+    cli.create("a")
+    done = cli.run("pool", "create", "new", "a", "never")
+    assert done.out == b""
+    error = done.fails("AlreadyExists", 4)
+    assert error["path"].endswith("a.plasmite")
+    assert "different name" in error["hint"] or "remove" in error["hint"]
+    assert cli.path("new").exists() and not cli.path("never").exists()
+
+
+def test_create_where_a_file_is_in_the_way(cli):
+    (cli.root / "file").write_text("x")
+    error = cli.bare("--dir", "file/pools", "pool", "create", "a").fails("Io", 8)
+    assert error["path"] and error["causes"]
+
+
+# --- info
+
+def test_info_json(demo):
+    info = demo.run("pool", "info", "demo", "--json").ok().json
+    assert info["name"] == "demo" and info["path"].endswith("demo.plasmite")
+    assert info["bounds"] == {"oldest": 1, "newest": 3}
+    metrics = info["metrics"]
+    assert metrics["message_count"] == metrics["seq_span"] == 3
+    use = metrics["utilization"]
+    assert use["used_bytes"] > 0 and use["used_bytes"] + use["free_bytes"] == info["ring_size"]
+    assert isinstance(use["used_percent"], float) and 0 < use["used_percent"] < 1
+    age = metrics["age"]
+    assert RFC3339.match(age["oldest_time"]) and RFC3339.match(age["newest_time"])
+    assert age["oldest_age_ms"] >= age["newest_age_ms"] >= 0
+
+
+def test_info_json_of_an_empty_pool(cli):
+    cli.create()
+    info = cli.run("pool", "info", "demo", "--json").ok().json
+    assert info["bounds"] == {}
+    assert info["metrics"]["message_count"] == 0
+    assert info["metrics"]["age"] == {
+        "oldest_time": None, "newest_time": None, "oldest_age_ms": None, "newest_age_ms": None}
+    assert info["metrics"]["utilization"]["used_bytes"] == 0
+
+
+def test_info_lines(demo):
+    lines = demo.run("pool", "info", "demo").ok().text.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        "Pool", "Path", "Size", "Bounds", "Utilization", "Oldest", "Newest"]
+    assert lines[0] == "Pool: demo"
+    assert lines[2] == ("Size: 1048576 bytes (index: offset=4096 slots=4096 bytes=65536, "
+                        "ring: offset=69632 size=978944)")
+    assert lines[3] == "Bounds: oldest=1 newest=3 count=3"
+    assert re.match(r"^Utilization: used=\d+B free=\d+B \(\d+\.\d\d%\)$", lines[4])
+    assert re.match(r"^Oldest: \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ \(\d+s ago\)$", lines[5])
+
+
+def test_info_lines_of_an_empty_pool(cli):
+    cli.create()
+    lines = cli.run("pool", "info", "demo").ok().text.splitlines()
+    assert lines[3] == "Bounds: oldest=- newest=- count=0"
+    assert lines[5] == "Oldest: -" and lines[6] == "Newest: -"
+
+
+def test_info_on_a_terminal(demo):
+    text = demo.tty("pool", "info", "demo").ok().text
+    assert text.startswith("demo\n  path:      ")
+    assert "  size:      1M (" in text and " used, 0.0" in text
+    assert "  messages:  3 (seq 1..3)\n" in text
+    assert re.search(r"  oldest:    \d+s ago \(\d{4}-", text)
+    assert "  index:     4096 slots (64K)\n  ring:      956K\n" in text
+    assert "offset" not in text
+
+
+def test_info_on_a_terminal_of_an_empty_pool(cli):
+    cli.create()
+    text = cli.tty("pool", "info", "demo").ok().text
+    assert "  messages:  empty\n  oldest:    —\n  newest:    —\n" in text
+
+
+def test_info_json_pretty_on_a_terminal(demo):
+    text = demo.tty("pool", "info", "demo", "--json", env={"NO_COLOR": "1"}).ok().text
+    assert text.startswith('{\n  "name": "demo",\n') and "\x1b" not in text
+
+
+def test_info_colour(demo):
+    done = demo.bare("--color", "always", "--dir", demo.pools, "pool", "info", "demo", "--json").ok()
+    assert '\x1b[36m"name"\x1b[0m\x1b[39m:\x1b[0m \x1b[32m"demo"\x1b[0m\x1b[39m,\x1b[0m' in done.text
+    done = demo.bare("--color", "never", "--dir", demo.pools, "pool", "info", "demo", "--json").ok()
+    assert "\x1b" not in done.text and done.text.count("\n") == 1
+
+
+def test_info_missing(cli):
+    error = cli.run("pool", "info", "nope").fails("NotFound", 3)
+    assert error["message"] == "not found"
+    assert "path" not in error and "causes" not in error
+    assert "plasmite pool create nope" in error["hint"]
+
+
+# --- list
+
+def test_list_missing_directory(cli):
+    assert cli.run("pool", "list", "--json").ok().json == {"pools": []}
+    assert not cli.pools.exists()
+
+
+def test_list(cli):
+    for name in ("b", "a", "c"):
+        cli.create(name)
+    cli.feed("b", {"n": 1}, {"n": 2})
+    cli.path("c").write_bytes(b"no pool")
+    (cli.pools / "other.txt").write_text("x")
+    pools = cli.run("pool", "list", "--json").ok().json["pools"]
+    assert [pool["name"] for pool in pools] == ["a", "b", "c"]
+    assert pools[0]["bounds"] == {} and pools[1]["bounds"] == {"oldest": 1, "newest": 2}
+    assert pools[0]["file_size"] == MIB and RFC3339.match(pools[0]["mtime"])
+    assert set(pools[0]) == {"bounds", "file_size", "mtime", "name", "path"}
+    assert set(pools[2]) == {"name", "path", "error"}
+    assert pools[2]["error"]["error"]["kind"] == "Corrupt"
+
+
+def test_list_table(cli):
+    head = ["NAME", "STATUS", "SIZE", "OLDEST", "NEWEST", "MTIME", "PATH", "DETAIL"]
+    assert cli.run("pool", "list").ok().text.split() == head
+    cli.create("a")
+    cli.create("b")
+    cli.feed("b", {"n": 1})
+    cli.path("c").write_bytes(b"")
+    rows = [row.split() for row in cli.run("pool", "list").ok().text.splitlines()]
+    assert rows[0] == head
+    assert rows[1][:5] == ["a", "OK", "1048576", "-", "-"] and rows[1][6] == "a.plasmite"
+    assert rows[2][:5] == ["b", "OK", "1048576", "1", "1"]
+    assert rows[3][:5] == ["c", "ERR", "-", "-", "-"] and len(rows[3]) > 7
+
+
+def test_list_on_a_terminal(cli):
+    text = cli.tty("pool", "list").ok().text
+    assert text.startswith("No pools found in ./pools/\n\n") and "plasmite pool create <name>" in text
+    cli.create("a")
+    rows = cli.tty("pool", "list").ok().text.splitlines()
+    assert rows[0].split() == ["NAME", "SIZE", "MSGS", "MODIFIED", "PATH"]
+    assert rows[1].split()[:3] == ["a", "1M", "0"] and rows[1].split()[4:] == ["ago", "a.plasmite"]
+    cli.path("b").write_bytes(b"")
+    assert "STATUS" in cli.tty("pool", "list").ok().text
+
+
+def test_list_where_the_directory_is_a_file(cli):
+    cli.pools.write_text("x")
+    pools = cli.run("pool", "list", "--json").ok().json["pools"]
+    assert [pool["name"] for pool in pools] == ["pools"]
+    assert pools[0]["error"]["error"]["kind"] == "Io"
+
+
+# --- delete
+
+def test_delete(cli):
+    for name in ("a", "b"):
+        cli.create(name)
+    done = cli.run("pool", "delete", "a", "nope", "b", "http://h/x", "--json")
+    assert done.code == 3 and done.err == b""
+    assert [item["pool"] for item in done.json["deleted"]] == ["a", "b"]
+    assert done.json["deleted"][0]["path"].endswith("a.plasmite")
+    missing, remote = done.json["failed"]
+    assert missing["pool"] == "nope"
+    assert missing["error"]["kind"] == "NotFound" and missing["error"]["message"] == "pool not found"
+    assert remote["error"]["kind"] == "Usage"
+    assert not cli.path("a").exists() and not cli.path("b").exists()
+
+
+def test_delete_exit_code_is_that_of_the_first_failure(cli):
+    assert cli.run("pool", "delete", "http://h/x", "nope").code == 2
+    assert cli.run("pool", "delete", "nope", "http://h/x").code == 3
+
+
+def test_delete_table(cli):
+    cli.create("a")
+    done = cli.run("pool", "delete", "a", "nope", "ftp://x")
+    assert done.code == 3 and done.err == b""
+    rows = [row.rstrip().split(None, 3) for row in done.text.splitlines()]
+    assert rows[0] == ["NAME", "STATUS", "PATH", "DETAIL"]
+    assert rows[1][:3] == ["a", "OK", "a.plasmite"]
+    assert rows[2] == ["nope", "ERR", "nope.plasmite", "pool not found"] or rows[2][1] == "ERR"
+    assert rows[3][1:3] == ["ERR", "-"]
+
+
+def test_delete_on_a_terminal(cli):
+    cli.create("a")
+    assert cli.tty("pool", "delete", "a").ok().text == 'Deleted pool "a".\n'
+    done = cli.tty("pool", "delete", "a")
+    assert done.code == 3
+    assert done.text.startswith('Pool "a" not found. Nothing to delete.\n')
+    cli.create("b")
+    done = cli.tty("pool", "delete", "a", "b")
+    assert done.code == 3
+    assert done.text.startswith("Deleted 1 of 2 pools.\n  ✗ a — pool not found\n  ✓ b\n")
+    for name in ("c", "d"):
+        cli.create(name)
+    assert cli.tty("pool", "delete", "c", "d").ok().text.startswith("Deleted 2 pools.\n")
+
+
+def test_delete_a_directory_in_the_way(cli):
+    cli.path("a").mkdir(parents=True)
+    done = cli.run("pool", "delete", "a", "--json")
+    assert done.code == 8
+    assert done.json["failed"][0]["error"]["message"] == "failed to delete pool"
+    assert os.path.isdir(cli.path("a"))
