@@ -1,0 +1,35 @@
+/* A message as we print it: seq, time, meta, data, in this order, by copying.
+ *
+ *     {"seq":7,"time":"2026-01-02T03:04:05.6Z","meta":{"tags":["a"]},"data":{"k":1}}
+ */
+#ifndef CLI_ENVELOPE_H
+#define CLI_ENVELOPE_H
+
+#include "base/clock.h"
+#include "engine/pool.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct envelope {
+    bool data_only;
+    bool descrips;    /* the older name of tags, as the older commands print it */
+    uint64_t time_ns; /* the last time that was written, and its text: one batch shares it */
+    size_t time_len;
+    char time[CLOCK_TEXT_MAX];
+};
+
+/* Room that envelope_put may use, without tags and data. */
+#define ENVELOPE_ROOM 160
+
+static inline size_t envelope_size(const struct frame *frame)
+{
+    return ENVELOPE_ROOM + frame->tags.len + frame->data.len;
+}
+
+/* Writes the message, without a line end, to out, which has envelope_size() bytes; returns the
+ * length. The bytes are sound if frame_still_valid() says so afterwards. */
+size_t envelope_put(struct envelope *envelope, const struct frame *frame, uint8_t *out);
+
+#endif
