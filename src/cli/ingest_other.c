@@ -1,0 +1,198 @@
+/* The other ways to cut a stream: one document, RFC 7464 sequences, server-sent events, values
+ * one behind the other. */
+#include "cli/ingest_modes.h"
+
+#define RECORD_SEPARATOR 0x1e
+
+int ingest_json_next(struct ingest *ingest, struct ingest_record *out_record)
+{
+    const struct view pending = ingest_pending(ingest);
+    if (ingest->discarding) {
+        ingest_take(ingest, pending.len);
+        return ingest_wait_or_end(ingest);
+    }
+    if (pending.len > LIMIT_RECORD_BYTES) {
+        ingest->discarding = true;
+        return ingest_oversize(ingest, pending, 0, out_record);
+    }
+    if (!ingest->ended)
+        return INGEST_WAIT;
+    if (ingest_is_blank(pending))
+        return INGEST_END;
+    ingest_take(ingest, pending.len);
+    return ingest_finish(ingest, pending, 0, out_record);
+}
+
+/* Records of a sequence may hold broken UTF-8 (system logs do), which is replaced. */
+static int seq_finish(
+    struct ingest *ingest, struct view text, struct ingest_record *out_record, plsm_error_t **err)
+{
+    const int r = ingest_finish(ingest, text, 0, out_record);
+    if (r != INGEST_BAD)
+        return r;
+    ingest->lossy.len = 0;
+    if (ingest_lossy(text, &ingest->lossy) < 0)
+        return error_oom(err);
+    if (ingest->lossy.len == text.len || ingest->lossy.len > LIMIT_RECORD_BYTES)
+        return r;
+    ingest->n_records--;
+    return ingest_finish(ingest, buf_view(&ingest->lossy), 0, out_record);
+}
+
+/* Whether the record that no separator ends yet is a whole value and its line is at its end:
+ * then it need not wait for the next record. */
+static bool seq_is_whole(struct ingest *ingest, struct view text, size_t *out_len)
+{
+    size_t used = 0;
+    if (ingest->scanned == 0)
+        extent_init(&ingest->extent);
+    const size_t from = ingest->scanned;
+    const int r = extent_feed(&ingest->extent, text.data + from, text.len - from, &used);
+    *out_len = text.len;
+    const struct view rest = view_of(text.data + from + used, text.len - from - used);
+    return r == EXTENT_DONE && ingest_is_blank(rest) && text.data[text.len - 1] == '\n';
+}
+
+int ingest_seq_next(struct ingest *ingest, struct ingest_record *out_record, plsm_error_t **err)
+{
+    if (ingest->discarding) {
+        if (!ingest_discard(ingest, RECORD_SEPARATOR))
+            return ingest_wait_or_end(ingest);
+        ingest->discarding = false;
+    }
+    for (;;) {
+        const struct view pending = ingest_pending(ingest);
+        const size_t from = ingest->scanned;
+        if (pending.len == 0)
+            return ingest_wait_or_end(ingest);
+        const uint8_t *end =
+            from == pending.len ? NULL
+                                : memchr(pending.data + from, RECORD_SEPARATOR, pending.len - from);
+        size_t len = end == NULL ? pending.len : (size_t)(end - pending.data);
+        const struct view text = view_of(pending.data, len);
+
+        if (len > LIMIT_RECORD_BYTES) {
+            ingest->discarding = end == NULL;
+            ingest_take(ingest, len + (end != NULL));
+            return ingest_oversize(ingest, text, 0, out_record);
+        }
+        if (end == NULL && !ingest->ended) {
+            if (from == len)
+                return INGEST_WAIT;
+            if (!seq_is_whole(ingest, text, &len)) {
+                ingest->scanned = len;
+                return INGEST_WAIT;
+            }
+        }
+        ingest_take(ingest, len + (end != NULL));
+        if (!ingest_is_blank(text))
+            return seq_finish(ingest, text, out_record, err);
+    }
+}
+
+int ingest_jq_next(struct ingest *ingest, struct ingest_record *out_record)
+{
+    if (ingest->scanned == 0) {
+        ingest_take(ingest, ingest_skip_blanks(ingest_pending(ingest)));
+        extent_init(&ingest->extent);
+    }
+    const struct view pending = ingest_pending(ingest);
+    const size_t from = ingest->scanned;
+    if (pending.len == 0)
+        return ingest_wait_or_end(ingest);
+
+    size_t used = 0;
+    int r = extent_feed(&ingest->extent, pending.data + from, pending.len - from, &used);
+    if (r == EXTENT_MORE && !ingest->ended && from + used <= LIMIT_RECORD_BYTES) {
+        ingest->scanned = pending.len;
+        return INGEST_WAIT;
+    }
+    /* Cut off, or no JSON from here on: the rest is one bad record. */
+    const size_t len = r == EXTENT_DONE ? from + used : pending.len;
+    ingest_take(ingest, len);
+    const struct view text = view_of(pending.data, len);
+    if (r != EXTENT_DEAD && len > LIMIT_RECORD_BYTES)
+        return ingest_oversize(ingest, text, 0, out_record);
+    return ingest_finish(ingest,
+        view_of(text.data, len < LIMIT_RECORD_BYTES ? len : LIMIT_RECORD_BYTES), 0, out_record);
+}
+
+/* One line of an event; comments and fields other than data say nothing to us. */
+static int events_field(struct ingest *ingest, struct view line, plsm_error_t **err)
+{
+    static const char field[] = "data:";
+    const size_t name = sizeof(field) - 1;
+
+    if (line.len < name || memcmp(line.data, field, name) != 0 || ingest->event_too_long)
+        return 0;
+    struct view value = view_of(line.data + name, line.len - name);
+    if (value.len > 0 && value.data[0] == ' ')
+        value = view_of(value.data + 1, value.len - 1);
+    if ((ingest->event_has_data && buf_append(&ingest->event, "\n", 1) < 0) ||
+        buf_append(&ingest->event, value.data, value.len) < 0)
+        return error_oom(err);
+    ingest->event_has_data = true;
+    return 0;
+}
+
+/* An empty line or the end: hands out what the event has. INGEST_WAIT: it has nothing. */
+static int events_dispatch(struct ingest *ingest, struct ingest_record *out_record)
+{
+    const bool whole = ingest->event_has_data && !ingest->event_too_long;
+    const struct view text = buf_view(&ingest->event);
+    ingest->event_has_data = false;
+    ingest->event_too_long = false;
+    ingest->event.len = 0; /* its bytes stay until the next call */
+    if (!whole || ingest_is_blank(text))
+        return INGEST_WAIT;
+    return ingest_finish(ingest, text, 0, out_record);
+}
+
+static int events_too_long(
+    struct ingest *ingest, struct view text, struct ingest_record *out_record)
+{
+    ingest->event_too_long = true; /* what else the event has is dropped */
+    ingest->event.len = 0;
+    return ingest_oversize(ingest, text, 0, out_record);
+}
+
+int ingest_events_next(struct ingest *ingest, struct ingest_record *out_record, plsm_error_t **err)
+{
+    if (ingest->discarding) {
+        if (!ingest_discard(ingest, '\n'))
+            return ingest_wait_or_end(ingest);
+        ingest->discarding = false;
+    }
+    for (;;) {
+        const struct view pending = ingest_pending(ingest);
+        const size_t from = ingest->scanned;
+        const uint8_t *end =
+            from == pending.len ? NULL : memchr(pending.data + from, '\n', pending.len - from);
+        struct view line =
+            view_of(pending.data, end == NULL ? pending.len : (size_t)(end - pending.data));
+
+        if (end == NULL && line.len > LIMIT_RECORD_BYTES) {
+            ingest->discarding = true;
+            ingest_take(ingest, pending.len);
+            return events_too_long(ingest, line, out_record);
+        }
+        if (end == NULL && !ingest->ended) {
+            ingest->scanned = pending.len;
+            return INGEST_WAIT;
+        }
+        ingest_take(ingest, line.len + (end != NULL));
+        if (line.len > 0 && line.data[line.len - 1] == '\r')
+            line.len--;
+        if (events_field(ingest, line, err) < 0)
+            return -1;
+        if (ingest->event.len > LIMIT_RECORD_BYTES)
+            return events_too_long(ingest, buf_view(&ingest->event), out_record);
+        if (line.len == 0) {
+            const int r = events_dispatch(ingest, out_record);
+            if (r != INGEST_WAIT)
+                return r;
+            if (end == NULL)
+                return INGEST_END;
+        }
+    }
+}
