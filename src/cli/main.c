@@ -18,6 +18,7 @@ static const struct command *const root_children[] = {
     &command_pool,
     &command_feed,
     &command_fetch,
+    &command_follow,
     &command_version,
     NULL,
 };

@@ -1,0 +1,65 @@
+/* One run of follow: what the options said, and where it is. */
+#ifndef CLI_FOLLOW_H
+#define CLI_FOLLOW_H
+
+#include "base/buf.h"
+#include "cli/context.h"
+#include "cli/drops.h"
+#include "cli/envelope.h"
+#include "cli/out.h"
+#include "cli/select.h"
+#include "client/ref.h"
+#include "engine/pool.h"
+
+#define EXIT_TIMEOUT 124
+
+struct follow {
+    const struct context *context;
+    struct ref ref;
+    struct pool *pool;
+    struct cursor cursor;
+    struct select select;
+    struct envelope envelope;
+    struct out out;
+    struct drops drops;
+    struct buf document; /* for pretty output */
+    struct buf pretty;
+
+    bool jsonl;
+    bool one;
+    bool create;
+    bool await_pool; /* wait for a pool that does not exist yet */
+    bool from_start; /* it came into being while we waited: nothing of it is old */
+    bool has_since;
+    bool has_replay;
+    uint64_t since_ns;
+    uint64_t tail;
+    double speed; /* of the replay; 0: no waiting */
+    uint64_t timeout_ms;
+    bool has_timeout;
+    const char *timeout_text;
+    uint64_t deadline_ns;
+    uint64_t n_skip; /* matches still to let pass before the one to print (--tail N --one) */
+};
+
+enum {
+    FOLLOW_GO_ON = 0, /* what follows is live */
+    FOLLOW_DONE = 1,  /* everything that was wanted is printed */
+};
+
+/* Prints one message. 1: printed; 0: it was overwritten meanwhile, and is counted as lost; -1. */
+int follow_print(struct follow *follow, const struct frame *frame, plsm_error_t **err);
+
+/* Places the cursor and prints what history is asked for. FOLLOW_GO_ON, FOLLOW_DONE or -1. */
+int follow_history(struct follow *follow, plsm_error_t **err);
+
+/* Prints the backlog with its timing and ends. 0 or -1. */
+int follow_replay(struct follow *follow, plsm_error_t **err);
+
+/* Prints messages as they come. Returns the exit code, or -1. */
+int follow_live(struct follow *follow, plsm_error_t **err);
+
+/* Re-arms the timeout. */
+void follow_arm(struct follow *follow);
+
+#endif

@@ -1,0 +1,67 @@
+#include "cli/select.h"
+
+#include "json/span.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static size_t select_count(const struct args *args, size_t option)
+{
+    return args->options[option].count;
+}
+
+int select_init(
+    struct select *select, const struct args *args, size_t tag, size_t where, plsm_error_t **err)
+{
+    const char *value;
+    size_t at = 0;
+
+    select->tags = calloc(select_count(args, tag) + 1, sizeof(*select->tags));
+    select->filters = calloc(select_count(args, where) + 1, sizeof(struct filter *));
+    if (select->tags == NULL || select->filters == NULL)
+        return error_oom(err);
+    while ((value = args_next(args, (uint8_t)tag, &at)) != NULL)
+        select->tags[select->n_tags++] = value;
+    at = 0;
+    while ((value = args_next(args, (uint8_t)where, &at)) != NULL) {
+        if (filter_new(value, &select->filters[select->n_filters], err) < 0)
+            return -1;
+        select->n_filters++;
+    }
+    return 0;
+}
+
+void select_fini(struct select *select)
+{
+    for (size_t i = 0; i < select->n_filters; i++)
+        filter_free(select->filters[i]);
+    free(select->filters);
+    free(select->tags);
+    *select = (struct select){0};
+}
+
+static bool select_has_tag(struct view tags, const char *tag)
+{
+    struct json_value value;
+    struct json_walk walk = json_walk(tags);
+    while (json_next_element(&walk, &value))
+        if (json_string_is(value, view_str(tag)))
+            return true;
+    return false;
+}
+
+int select_match(struct select *select, const struct frame *frame, plsm_error_t **err)
+{
+    for (size_t i = 0; i < select->n_tags; i++)
+        if (frame->tags.len == 0 || !select_has_tag(frame->tags, select->tags[i]))
+            return 0;
+
+    const struct filter_message message = {
+        .seq = frame->seq, .time_ns = frame->time_ns, .tags = frame->tags, .data = frame->data};
+    for (size_t i = 0; i < select->n_filters; i++) {
+        const int r = filter_match(select->filters[i], &message, err);
+        if (r != FILTER_MATCH)
+            return r;
+    }
+    return 1;
+}
