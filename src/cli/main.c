@@ -19,6 +19,7 @@ static const struct command *const root_children[] = {
     &command_feed,
     &command_fetch,
     &command_follow,
+    &command_doctor,
     &command_version,
     NULL,
 };

@@ -1,0 +1,271 @@
+"""Invocation, help and parser errors: contract sections 1 and cli-help."""
+
+import os
+import subprocess
+
+import pytest
+
+from conftest import BIN
+
+VERSION = "0.8.0"
+COMMANDS = ["pool", "feed", "fetch", "follow", "doctor", "version"]
+PATHS = COMMANDS + ["pool create", "pool info", "pool delete", "pool list"]
+
+
+@pytest.mark.parametrize("args", [["--help"], ["help"], ["-h"]])
+def test_root_help(cli, args):
+    text = cli.bare(*args).ok().text
+    for fragment in (
+        "persistent, bounded stream",
+        "feed` appends",
+        "FIRST LOCAL WORKFLOW",
+        "plasmite pool create chat",
+        "Use --json or --format jsonl",
+        "Top-level options precede the command",
+        "plasmite <command> --help",
+        "/blob/main/docs/cli.md",
+        "/blob/main/docs/cookbook.md",
+        "plasmite [OPTIONS] <COMMAND>",
+        "USAGE",
+        "COMMANDS",
+        "OPTIONS",
+    ):
+        assert fragment in text
+    assert "Usage:" not in text
+    assert text.endswith("\n") and "\x1b" not in text
+    lines = [line.strip() for line in text.splitlines()]
+    for command in COMMANDS:
+        assert any(line.split(" ")[0] == command for line in lines), command
+    assert any(line.startswith("pool") and line.endswith("Manage pool files") for line in lines)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("form", ["--help", "-h", "help"])
+def test_help_of_every_command(cli, path, form):
+    words = path.split()
+    args = ["help", *words] if form == "help" else [*words, form]
+    text = cli.bare(*args).ok().text
+    assert f"Usage: plasmite {path}" in text
+    assert text.endswith("\n") and "\x1b" not in text
+    for old in ("poke", "peek", "descrip"):
+        assert old not in text
+
+
+def test_help_under_pool(cli):
+    text = cli.bare("help", "pool").ok().text
+    assert "Usage: plasmite pool <COMMAND>" in text
+    assert "list    List pools in the pool directory" in text
+    assert cli.bare("pool", "help", "create").ok().text == cli.bare("help", "pool", "create").ok().text
+    assert cli.bare("---help").ok().text == cli.bare("--help").ok().text
+
+
+SHORT_FRAGMENTS = {
+    "pool create": ["index slots", "at most half the pool"],
+    "feed": [
+        "requires --create", "requires --retry > 0", "Choose one input source", "exits 1",
+        "remote refs only", "[default: fast]", "[possible values: stop, skip]",
+    ],
+    "follow": [
+        "finite SPEED >= 0", "requires --tail or --since", "They reject --create", "Exit 124",
+    ],
+    "doctor": ["<POOL|--all>", "Exits nonzero when corruption"],
+}
+
+
+@pytest.mark.parametrize("path", SHORT_FRAGMENTS)
+def test_short_help_shows_constraints(cli, path):
+    text = cli.bare(*path.split(), "-h").ok().text
+    for fragment in SHORT_FRAGMENTS[path]:
+        assert fragment in text, fragment
+
+
+def test_long_help_of_version(cli):
+    text = cli.bare("version", "--help").ok().text
+    for fragment in (
+        "human-readable version information on a terminal",
+        "stdout is redirected or piped",
+        "machine-readable JSON",
+    ):
+        assert fragment in text
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_long_help_indents_by_ten(cli, path):
+    text = cli.bare(*path.split(), "--help").ok().text
+    assert "\n          Print help" in text
+
+
+@pytest.mark.parametrize(
+    "path", ["feed", "fetch", "follow", "doctor", "pool", "pool create", "pool info", "pool delete"]
+)
+def test_nothing_given_prints_short_help_on_stderr(cli, path):
+    for with_dir in (True, False):  # global options before the command do not count
+        done = cli.run(*path.split(), with_dir=with_dir)
+        assert done.code == 2 and done.out == b""
+        assert f"Usage: plasmite {path}" in done.err.decode()
+        assert '"error"' not in done.err.decode()
+
+
+def test_doctor_help_says_what_it_does(cli):
+    assert b"Diagnose pool health" in cli.run("doctor").err
+
+
+def test_nothing_at_all(cli):
+    done = cli.bare()
+    assert done.code == 2 and done.out == b"" and b"COMMANDS" in done.err
+
+
+def test_pls_is_the_same_program(cli):
+    pls = os.path.join(os.path.dirname(BIN), "pls")
+    if not os.path.exists(pls):
+        pytest.skip("pls is not beside the program")
+    run = lambda *args: subprocess.run([pls, *args], env=cli.env, capture_output=True, check=False)
+    done = run()
+    assert done.returncode == 0 and done.stderr == b""
+    assert done.stdout == cli.bare("--help").out
+    assert b"Usage: plasmite feed" in run("feed", "-h").stdout
+
+
+@pytest.mark.parametrize("flag", ["-V", "--version", "---version"])
+def test_version_option(cli, flag):
+    assert cli.bare(flag).ok().text == f"plasmite {VERSION}\n"
+
+
+def test_version_command(cli):
+    version = cli.bare("version").ok().json
+    assert version["name"] == "plasmite" and version["version"] == VERSION
+    assert cli.tty("version").ok().text == f"plasmite {VERSION}\n"
+
+
+# command line, message (exact), what the hint contains
+PARSER_ERRORS = [
+    (["nope"], "unrecognized subcommand 'nope'", "plasmite --help"),
+    (["pool", "nope"], "unrecognized subcommand 'nope'", "plasmite pool --help"),
+    (["help", "nope"], "unrecognized subcommand 'nope'", "plasmite --help"),
+    (["--nope"], "unexpected argument '--nope' found", "plasmite --help"),
+    (["--nope=3"], "unexpected argument '--nope' found", "plasmite --help"),
+    (["-x"], "unexpected argument '-x' found", "plasmite --help"),
+    (["--color", "never"], "'plasmite' requires a subcommand but one was not provided",
+     "plasmite --help"),
+    (["--color", "red", "version"], "invalid value 'red' for '--color <COLOR>'", "plasmite --help"),
+    (["--dir"], "a value is required for '--dir <DIR>' but none was supplied", "plasmite --help"),
+    (["--dir", "", "version"], "a value is required for '--dir <DIR>' but none was supplied",
+     "plasmite --help"),
+    (["version", "extra"], "unexpected argument 'extra' found", "plasmite version --help"),
+    (["version", "--version"], "unexpected argument '--version' found", "plasmite version --help"),
+    (["pool", "list", "x"], "unexpected argument 'x' found", "plasmite pool list --help"),
+    (["pool", "info", "a", "b"], "unexpected argument 'b' found", "plasmite pool info --help"),
+    (["feed", "a", "{}", "b"], "unexpected argument 'b' found", "plasmite feed --help"),
+    (["feed", "a", "--tag"], "a value is required for '--tag <TAG>' but none was supplied",
+     "plasmite --help"),
+    (["feed", "a", "--tag", "-x"], "a value is required for '--tag <TAG>' but none was supplied",
+     "plasmite --help"),
+    (["feed", "a", "{}", "--in", "xml"], "invalid value 'xml' for '--in <INPUT>'", "plasmite --help"),
+    (["feed", "a", "{}", "-e", "STOP"], "invalid value 'STOP' for '--errors <ERRORS>'",
+     "plasmite --help"),
+    (["feed", "a", "{}", "--file", "f"], "the argument '[DATA]' cannot be used with '--file <FILE>'",
+     "plasmite feed --help"),
+    (["feed", "a", "{}", "--create", "--create"],
+     "the argument '--create' cannot be used multiple times", "plasmite feed --help"),
+    (["feed", "--create"], "the following required arguments were not provided: <POOL>",
+     "plasmite feed --help"),
+    (["fetch", "a"], "the following required arguments were not provided: <SEQ>",
+     "plasmite fetch --help"),
+    (["fetch", "a", "x"], "invalid value 'x' for '<SEQ>': invalid digit found in string",
+     "plasmite --help"),
+    (["fetch", "a", "18446744073709551616"],
+     "invalid value '18446744073709551616' for '<SEQ>': number too large to fit in target type",
+     "plasmite --help"),
+    (["follow", "a", "--format", "xml"], "invalid value 'xml' for '--format <FORMAT>'",
+     "plasmite --help"),
+    (["follow", "a", "--tail", "x"],
+     "invalid value 'x' for '--tail <TAIL>': invalid digit found in string", "plasmite --help"),
+    (["follow", "a", "--tail="],
+     "invalid value '' for '--tail <TAIL>': cannot parse integer from empty string",
+     "plasmite --help"),
+    (["follow", "a", "--tail=-1"],
+     "invalid value '-1' for '--tail <TAIL>': invalid digit found in string", "plasmite --help"),
+    (["follow", "a", "--replay", "fast", "--tail", "1"],
+     "invalid value 'fast' for '--replay <SPEED>': invalid float literal", "plasmite --help"),
+    (["follow", "a", "--replay", "0x1", "--tail", "1"],
+     "invalid value '0x1' for '--replay <SPEED>': invalid float literal", "plasmite --help"),
+    (["follow", "a", "--tail", "1", "-n", "2"],
+     "the argument '--tail <TAIL>' cannot be used multiple times", "plasmite follow --help"),
+    (["follow", "a", "--tail", "1", "--since", "5m"],
+     "the argument '--since <SINCE>' cannot be used with '--tail <TAIL>'", "plasmite follow --help"),
+    (["follow", "a", "--jsonl=yes"], "unexpected value 'yes' for '--jsonl' found",
+     "plasmite follow --help"),
+    (["follow", "demo", "--definitely-not-a-flag"],
+     "unexpected argument '--definitely-not-a-flag' found", "--help"),
+    (["pool", "create", "a", "--index-capacity", "4294967296"],
+     "invalid value '4294967296' for '--index-capacity <INDEX_CAPACITY>': "
+     "number too large to fit in target type", "plasmite --help"),
+    (["follow", "--", "a", "-x"], "unexpected argument '-x' found", "plasmite follow --help"),
+]
+
+
+@pytest.mark.parametrize("args,message,hint", PARSER_ERRORS)
+def test_parser_errors(cli, args, message, hint):
+    done = cli.bare(*args)
+    assert done.out == b""
+    error = done.usage()
+    assert error["message"] == message
+    assert "Usage:" not in error["message"]
+    assert hint in error["hint"]
+
+
+@pytest.mark.parametrize("args", [
+    ["follow", "a", "--tail", "-1"],
+    ["follow", "a", "--timeout", "-5s"],
+    ["follow", "a", "--tail", "1", "--replay", "-1"],
+    ["feed", "a", "-5"],
+])
+def test_values_do_not_begin_with_a_dash(cli, args):
+    cli.bare(*args).usage()
+
+
+def test_missing_pool_ref_of_follow(cli):
+    error = cli.bare("follow", "-n", "1").usage("required arguments")
+    assert "pool ref" in error["hint"] and "plasmite follow chat -n 1" in error["hint"]
+
+
+def test_did_you_mean(cli):
+    assert "`--tail`" in cli.bare("follow", "a", "--tial", "3").usage()["hint"]
+    assert "plasmite follow" in cli.bare("folow").usage()["hint"]
+
+
+@pytest.mark.parametrize("spelling", [["-n", "2"], ["-n2"], ["-n=2"], ["--tail", "2"], ["--tail=2"]])
+def test_option_spellings(demo, spelling):
+    lines = demo.run("follow", *spelling, "demo", "--replay", "0", "--jsonl").ok().lines
+    assert [line["seq"] for line in lines] == [2, 3]
+
+
+def test_options_and_positionals_mix(demo):
+    demo.run("feed", "--tag", "x", "demo", "--tag=y", '{"n":4}', "--durability", "fast").ok()
+    assert demo.backlog("demo")[-1]["meta"] == {"tags": ["x", "y"]}
+
+
+def test_double_dash_ends_options(cli):
+    cli.run("feed", "--create", "--", "--odd", '{"n":1}').ok()
+    assert cli.path("--odd").exists()
+
+
+def test_global_options_after_the_command(demo):
+    done = demo.bare("fetch", "demo", "1", "--dir", demo.pools).ok()
+    assert done.json["seq"] == 1
+
+
+def test_no_abbreviations(cli):
+    cli.bare("follow", "a", "--tai", "1").usage("unexpected argument '--tai' found")
+
+
+def test_parser_errors_ignore_color(cli):
+    done = cli.bare("--color", "always", "nope")
+    assert b"\x1b" not in done.err
+    done.usage()
+
+
+def test_parser_error_on_a_terminal(cli):
+    text = cli.tty("nope", with_dir=False, env={"NO_COLOR": "1"}).text
+    assert text.splitlines()[0] == "error: unrecognized subcommand 'nope'"
+    assert text.splitlines()[1].startswith("hint: ")
