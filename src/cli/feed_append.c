@@ -1,6 +1,6 @@
 /* Batches into the pool, receipts out. */
-#include "cli/digits.h"
-#include "cli/envelope.h"
+#include "client/digits.h"
+#include "client/envelope.h"
 #include "cli/feed.h"
 #include "cli/json_out.h"
 #include "cli/open.h"
@@ -185,8 +185,11 @@ static int feed_append_all(struct feed *feed, plsm_error_t **err)
     while (feed_append_once(feed, &appended, err) < 0)
         if (!feed_try_again(feed, &retry, err))
             return -1;
-    if (feed->flush && pool_flush_to(feed->pool, appended.end_pos, err) < 0)
-        return -1;
+    if (feed->flush) {
+        const int r = pool_flush_to(feed->pool, appended.end_pos, err);
+        if (r != POOL_OK) /* appended, but not promised: no receipt */
+            return r == POOL_BUSY ? open_busy(feed->ref.path, err) : -1;
+    }
     feed->n_ok += feed->n_messages;
     return feed_receipts(feed, &appended, err);
 }

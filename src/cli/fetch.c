@@ -1,7 +1,7 @@
 /* fetch: one message by its seq. */
 #include "cli/commands.h"
 #include "cli/context.h"
-#include "cli/envelope.h"
+#include "client/envelope.h"
 #include "cli/json_out.h"
 #include "cli/open.h"
 #include "cli/report.h"
@@ -32,6 +32,8 @@ static int fetch_message(
     const int r = pool_get(pool, seq, &frame, err);
     if (r != POOL_OK)
         return r;
+    if (envelope_check(&frame, err) < 0)
+        return -1;
     if (buf_reserve(&out_text->buf, envelope_size(&frame)) < 0)
         return error_oom(err);
     out_text->buf.len = envelope_put(&envelope, &frame, out_text->buf.data);

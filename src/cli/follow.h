@@ -5,7 +5,7 @@
 #include "base/buf.h"
 #include "cli/context.h"
 #include "cli/drops.h"
-#include "cli/envelope.h"
+#include "client/envelope.h"
 #include "cli/out.h"
 #include "cli/select.h"
 #include "client/ref.h"

@@ -1,9 +1,8 @@
 /* Printing messages as they come: drain all there is, flush, sleep until there is more. */
 #include "cli/follow.h"
 
+#include "client/envelope.h"
 #include "json/write.h"
-
-#include <assert.h>
 
 /* So many messages are looked at before the clock and unflushed output are, so that neither a
  * flood of unwanted messages nor one of wanted ones delays what was found. */
@@ -60,7 +59,8 @@ static int follow_print_pretty(struct follow *follow, const struct frame *frame,
 
 int follow_print(struct follow *follow, const struct frame *frame, plsm_error_t **err)
 {
-    assert(frame->encoding == ENCODING_JSON);
+    if (envelope_check(frame, err) < 0)
+        return -1;
     return follow->jsonl ? follow_print_line(follow, frame, err)
                          : follow_print_pretty(follow, frame, err);
 }

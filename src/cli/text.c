@@ -1,7 +1,7 @@
 #include "cli/text.h"
 
 #include "base/clock.h"
-#include "cli/digits.h"
+#include "client/digits.h"
 #include "cli/out.h"
 #include "json/write.h"
 

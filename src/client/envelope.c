@@ -43,3 +43,12 @@ size_t envelope_put(struct envelope *envelope, const struct frame *frame, uint8_
         PUT(at, "}");
     return (size_t)(at - out);
 }
+
+int envelope_check(const struct frame *frame, plsm_error_t **err)
+{
+    if (frame->encoding == ENCODING_JSON)
+        return 0;
+    error_set(err, PLSM_ERROR_USAGE, "the message holds Lite3 data, not JSON text");
+    error_hint(err, "This version reads JSON messages only.");
+    return error_at_seq(err, frame->seq);
+}
