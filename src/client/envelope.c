@@ -7,10 +7,8 @@
 /* Copies a string constant, without its NUL, and moves on. */
 #define PUT(at, text) ((at) = (uint8_t *)mempcpy((at), (text), sizeof(text) - 1))
 
-size_t envelope_put_head(struct envelope *envelope, const struct frame *frame, uint8_t *out)
+static uint8_t *envelope_head(struct envelope *envelope, const struct frame *frame, uint8_t *at)
 {
-    uint8_t *at = out;
-
     if (frame->time_ns != envelope->time_ns || envelope->time_len == 0) {
         envelope->time_ns = frame->time_ns;
         envelope->time_len = clock_format(frame->time_ns, envelope->time);
@@ -28,7 +26,7 @@ size_t envelope_put_head(struct envelope *envelope, const struct frame *frame, u
     else
         PUT(at, "[]");
     PUT(at, "},\"data\":");
-    return (size_t)(at - out);
+    return at;
 }
 
 size_t envelope_put(struct envelope *envelope, const struct frame *frame, uint8_t *out)
@@ -36,7 +34,7 @@ size_t envelope_put(struct envelope *envelope, const struct frame *frame, uint8_
     uint8_t *at = out;
 
     if (!envelope->data_only)
-        at += envelope_put_head(envelope, frame, at);
+        at = envelope_head(envelope, frame, at);
     if (frame->data.len > 0)
         at = mempcpy(at, frame->data.data, frame->data.len);
     if (!envelope->data_only)

@@ -37,8 +37,4 @@ size_t envelope_put(struct envelope *envelope, const struct frame *frame, uint8_
 /* Whether the message's data is JSON text, as the functions here need: 0, or -1 (Usage, seq). */
 int envelope_check(const struct frame *frame, plsm_error_t **err);
 
-/* The same around data that lies in out already: what comes before the data, which takes at most
- * ENVELOPE_ROOM - 1 + tags.len bytes. A '}' comes behind it. */
-size_t envelope_put_head(struct envelope *envelope, const struct frame *frame, uint8_t *out);
-
 #endif

@@ -12,9 +12,8 @@ static void check_text(struct envelope envelope, struct frame frame, const char 
     assert_memory_equal(out, expected, len);
 }
 
-static const struct frame plain = {.seq = 7,
-    .time_ns = 1767323045600000000,
-    .data = {(const uint8_t *)"{\"k\":1}", 7}};
+static const struct frame plain = {
+    .seq = 7, .time_ns = 1767323045600000000, .data = {(const uint8_t *)"{\"k\":1}", 7}};
 
 static void test_envelope_has_seq_time_meta_data(void **state)
 {
@@ -22,7 +21,8 @@ static void test_envelope_has_seq_time_meta_data(void **state)
     struct frame tagged = plain;
     tagged.tags = view_str("[\"a\",\"a\"]");
     check_text((struct envelope){0}, plain,
-        "{\"seq\":7,\"time\":\"2026-01-02T03:04:05.6Z\",\"meta\":{\"tags\":[]},\"data\":{\"k\":1}}");
+        "{\"seq\":7,\"time\":\"2026-01-02T03:04:05.6Z\",\"meta\":{\"tags\":[]},\"data\":{\"k\":1}"
+        "}");
     check_text((struct envelope){0}, tagged,
         "{\"seq\":7,\"time\":\"2026-01-02T03:04:05.6Z\",\"meta\":{\"tags\":[\"a\",\"a\"]},"
         "\"data\":{\"k\":1}}");

@@ -49,6 +49,11 @@ def dynamic(file, tag):
     return [re.search(r"\[(.*)\]", line)[1] for line in lines if f"({tag})" in line]
 
 
+def needed(file):
+    """Libraries it is linked with; the dynamic linker is a part of libc."""
+    return [name for name in dynamic(file, "NEEDED") if not name.startswith("ld-linux")]
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
     """A tree made by `make install`, then moved elsewhere."""
@@ -89,7 +94,7 @@ def test_soname_has_no_version():
 
 
 def test_shared_library_needs_libc_alone():
-    assert dynamic(BUILD / "libplasmite.so", "NEEDED") == ["libc.so.6"]
+    assert needed(BUILD / "libplasmite.so") == ["libc.so.6"]
 
 
 def test_shared_library_has_no_text_relocations():
@@ -97,7 +102,7 @@ def test_shared_library_has_no_text_relocations():
 
 
 def test_programs_need_libc_alone():
-    assert dynamic(BUILD / "plasmite", "NEEDED") == ["libc.so.6"]
+    assert needed(BUILD / "plasmite") == ["libc.so.6"]
 
 
 def test_pls_is_the_same_program():
@@ -107,7 +112,7 @@ def test_pls_is_the_same_program():
 def test_modules_are_linked_against_their_libraries():
     if not (BUILD / "jq.so").exists():
         pytest.skip("built without libjq")
-    assert [name for name in dynamic(BUILD / "jq.so", "NEEDED") if name.startswith("libjq.so")]
+    assert [name for name in needed(BUILD / "jq.so") if name.startswith("libjq.so")]
 
 
 @pytest.mark.parametrize("language", ["c", "c++"])
