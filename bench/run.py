@@ -534,22 +534,25 @@ def run(bench, lanes):
 
 
 def print_document(document, options):
+    mark = ""
     if options.quick:
         print_checked(document["lanes"])
+        mark = "# "
     elif options.markdown:
         print_markdown(document)
     else:
         print_results(document)
     for column, reason in sorted(document["left_out"].items()):
-        print(f"left out: {column}: {reason}")
+        print(f"{mark}left out: {column}: {reason}")
     for failure in document["failures"]:
-        print(f"FAILED: {failure}")
+        print(f"{mark}FAILED: {failure}")
 
 
 def print_checked(rows):
-    """What --quick is for: who moved the right data. Its figures mean nothing."""
-    for row in rows:
-        print(f"{'ok' if row['ours'] is not None else 'FAILED':6}  {row['lane']}")
+    """What --quick is for: who moved the right data, as TAP. Its figures mean nothing."""
+    print(f"1..{len(rows)}")
+    for number, row in enumerate(rows, 1):
+        print(f"{'ok' if row['ours'] is not None else 'not ok'} {number} - {row['lane']}")
 
 
 def machine_line(document):
