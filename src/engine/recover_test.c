@@ -1,7 +1,8 @@
 /* Power losses, simulated. The kernel may have written any page of a dirty mapping at any
- * moment since the last sync, and a disk tears a page between sectors. So the file after a
- * power loss is a mixture: each page, or each sector, in any of the versions it has had since the
- * last sync that ended. A workload runs while its file is recorded step by step; then mixtures
+ * moment since the last sync, and a disk tears a page between sectors. So the file after a power
+ * loss is a mixture: each page, or each sector, in any of the versions it has had since the
+ * last sync that ended; and one that is changed while it is written is torn between cache lines.
+ * A workload runs while its file is recorded step by step; then mixtures
  * are drawn, opened as after a reboot, and held against what was appended and flushed. */
 #include "engine/child_test.h"
 #include "engine/frame.h"
@@ -224,7 +225,7 @@ static void simulate(struct rng *rng, const struct habits *habits, uint64_t *n_i
         const int held = recording;
         recording = -1; /* what recovery syncs is another file */
         for (int i = 0; i < 60; i++) {
-            draw_image(rng, image, rng_below(rng, 2) == 0 ? 4096 : 512);
+            draw_image(rng, image, (size_t)4096 >> 3 * rng_below(rng, 3)); /* 4096, 512 or 64 */
             check_image(image, info.oldest_seq);
             (*n_images)++;
         }
