@@ -268,8 +268,10 @@ static int append_locked(
     uint64_t lap_start = atomic_load_explicit(&pool->lap_start, memory_order_relaxed);
     uint64_t offset = ring_offset_of(pool->ring_size, &lap_start, state.tail);
     uint64_t end = append_end(pool, batch, state.tail, offset);
-    if (append_needs_sync(pool, end))
+    if (append_needs_sync(pool, end)) {
+        out_appended->end_pos = state.tail;
         return APPEND_UNSYNCED;
+    }
 
     if (end - state.tail > pool->ring_size) {
         /* one message so long that pad and frame do not fit together: the pad goes first, alone,
@@ -330,13 +332,15 @@ int pool_append(struct pool *pool, const struct message *messages, size_t n_mess
     struct appended *out_appended, plsm_error_t **err)
 {
     struct batch batch;
-    struct appended appended;
+    struct appended appended = {0};
     int done = APPEND_UNSYNCED;
+    int n_vain = 0; /* syncs after which the tail was where it had been */
 
     if (append_prepare(pool, messages, n_messages, &batch, err) < 0)
         return -1;
     for (int n_syncs = 0; done == APPEND_UNSYNCED; n_syncs++) {
-        if (n_syncs > 2) /* one sync carries the last flush to the disk, a second one the first */
+        const uint64_t tail = appended.end_pos;
+        if (n_vain > 2) /* one sync carries the last flush to the disk, a second one the first */
             return pool_corrupt(
                 pool, FORMAT_CONTROL_OFFSET, err, "control words contradict each other");
         const int confirmed = n_syncs > 0 ? flush_confirm(pool, err) : POOL_OK;
@@ -345,6 +349,8 @@ int pool_append(struct pool *pool, const struct message *messages, size_t n_mess
         const int r = append_try(pool, &batch, &appended, &done, err);
         if (r != POOL_OK)
             return r;
+        /* others may have gone round and flushed meanwhile: then it is not in vain */
+        n_vain = appended.end_pos == tail ? n_vain + 1 : 0;
     }
     if (done == APPEND_CORRUPT)
         return pool_corrupt(
