@@ -107,6 +107,8 @@ struct native {
 
     /* While a message is evaluated. */
     const struct filter_message *message;
+    struct value data;
+    bool raised; /* an error, by the node that has just been evaluated */
     bool out_of_memory;
     size_t depth;          /* of the values being compared */
     struct buf members;    /* struct member[], used as a stack */
@@ -130,7 +132,6 @@ int native_match(struct native *native, const struct filter_message *message);
 /* --- values: filter_value.c --- */
 
 struct value value_literal(const char *json);
-struct value value_bool(bool truth);
 struct value value_number(double number);
 
 static inline struct value value_json(struct json_value json)
@@ -149,11 +150,11 @@ int value_compare(struct native *native, const struct value *a, const struct val
 /* These raise (false) where jq does. */
 bool value_length(struct native *native, const struct value *value, struct value *out);
 bool value_contains(
-    struct native *native, const struct value *value, const struct value *part, struct value *out);
+    struct native *native, const struct value *value, const struct value *part, bool *out_found);
 
 enum string_part { STRING_ANYWHERE, STRING_AT_START, STRING_AT_END };
 bool value_has_string(struct native *native, const struct value *value, const struct value *part,
-    enum string_part where, struct value *out);
+    enum string_part where, bool *out_found);
 
 /* Whether a string has this (plain) part somewhere. */
 bool string_contains(struct native *native, struct json_value string, struct view part);

@@ -9,11 +9,6 @@ struct value value_literal(const char *json)
     return value_json(json_value_of(view_str(json)));
 }
 
-struct value value_bool(bool truth)
-{
-    return (struct value){.json.kind = truth ? JSON_TRUE : JSON_FALSE};
-}
-
 struct value value_number(double number)
 {
     return (struct value){.json.kind = JSON_NUMBER, .has_number = true, .number = number};
@@ -252,11 +247,11 @@ bool string_contains(struct native *native, struct json_value string, struct vie
 }
 
 bool value_has_string(struct native *native, const struct value *value, const struct value *part,
-    enum string_part where, struct value *out)
+    enum string_part where, bool *out_found)
 {
     if (value->json.kind != JSON_STRING || part->json.kind != JSON_STRING)
         return false;
-    *out = value_bool(string_has(native, value->json, part->json, where));
+    *out_found = string_has(native, value->json, part->json, where);
     return true;
 }
 
@@ -323,13 +318,13 @@ static bool json_contains(struct native *native, struct json_value a, struct jso
 }
 
 bool value_contains(
-    struct native *native, const struct value *value, const struct value *part, struct value *out)
+    struct native *native, const struct value *value, const struct value *part, bool *out_found)
 {
     if (value->json.kind != part->json.kind)
         return false;
     if (value->has_number || part->has_number)
-        *out = value_bool(value_compare(native, value, part) == 0);
+        *out_found = value_compare(native, value, part) == 0;
     else
-        *out = value_bool(json_contains(native, value->json, part->json));
+        *out_found = json_contains(native, value->json, part->json);
     return true;
 }

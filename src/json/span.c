@@ -5,6 +5,8 @@
  * it saves. The containers that are skipped whole use the same trick for brackets. */
 #include "json/span.h"
 
+#include "json/find.h"
+
 #define EACH_BYTE UINT64_C(0x0101010101010101)
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 
@@ -247,14 +249,12 @@ bool json_next_element(struct json_walk *walk, struct json_value *out_value)
     return walk->at != NULL && walk_value(walk, walk->at, out_value);
 }
 
-bool json_find(struct view object, struct view name, struct json_value *out_value)
+static bool find_by_walking(struct view object, struct view name, struct json_value *out_value)
 {
+    struct json_walk walk = json_walk(object);
     struct json_value key, value;
     bool found = false;
 
-    if (object.len < 2 || object.data[0] != '{')
-        return false;
-    struct json_walk walk = json_walk(object);
     while (walk_member(&walk, &key, &value)) {
         const bool same = key.escaped ? json_string_is(key, name)
                                       : key.text.len == name.len + 2 &&
@@ -265,6 +265,19 @@ bool json_find(struct view object, struct view name, struct json_value *out_valu
         }
     }
     return found;
+}
+
+bool json_find(struct view object, struct view name, struct json_value *out_value)
+{
+    const uint8_t *at = NULL;
+
+    if (object.len < 2 || object.data[0] != '{')
+        return false;
+    switch (find_accelerated(object, name, &at)) {
+    case FIND_NONE: return false;
+    case FIND_ONE: return span_read(at, object.data + object.len, out_value) != NULL;
+    default: return find_by_walking(object, name, out_value);
+    }
 }
 
 bool json_element(struct view array, int64_t index, struct json_value *out_value)

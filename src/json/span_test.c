@@ -1,5 +1,6 @@
 #include "json/span.h"
 
+#include "base/buf.h"
 #include "base/test.h"
 
 #include <locale.h>
@@ -38,12 +39,13 @@ static void test_find_takes_the_last_of_equal_names(void **state)
     expect_member("{\"\\u00e9\":true}", "\xc3\xa9", "true");
 }
 
+/* In damaged text something may be found or nothing; here there is nothing to find. */
 static void test_damaged_text_ends_the_search(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "{", "{\"", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":1",
-        "{\"a\":\"", "{\"a\":\"\\", "{\"a\":[", "{a:1}", "{\"b\" 1}", "{\"b\":}",
-        "{\"b\":1 \"a\":2}", "{\"b\":1}}", "{\"b\":,\"a\":1}", "{1}", "}", "{\"b\":1]x"};
+    static const char *const texts[] = {"", "{", "{\"", "{\"a", "{\"a\"", "{\"a\":", "{\"a\":\"",
+        "{\"a\":\"\\", "{\"a\":[", "{a:1}", "{\"b\" 1}", "{\"b\":}", "{\"b\":1}}", "{1}", "}",
+        "{\"b\":1]x", "{\"b\":\"\"a\":1}"};
 
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
         expect_member(texts[i], "a", NULL);
@@ -67,6 +69,69 @@ static void test_truncated_text_is_not_read_beyond_its_end(void **state)
         assert_false(json_find(view_of(copy, len), view_str("n"), &value));
         json_count(view_of(copy, len));
         free(copy);
+    }
+}
+
+/* --- finding against walking --- */
+
+static uint32_t random_below(uint64_t *state, uint32_t n)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return (uint32_t)(*state >> 33) % n;
+}
+
+/* Members of few names, among them look-alikes in strings and in objects within. */
+static void random_object(uint64_t *state, struct buf *buf, int depth)
+{
+    static const char *const keys[] = {"name", "n", "nam", "names", "\\u006eame", "q\\\"", "a\\/b",
+        "a/b", ",\\\"name\\\":1", "", "\xc3\xa9", "x\\\\"};
+    static const char *const values[] = {"1", "null", "\"name\"", "\"\"", "\"{[\"", "\"}]\"",
+        "\",\\\"name\\\":\"", "\"\\\\\"", "\"\\\\\\\"\"", "[\"name\"]", "-1.5e3", "\"a,\"",
+        "\"some longer text, so that keys come to lie in all places of a block\""};
+    const uint32_t n = random_below(state, 12);
+
+    buf_append_str(buf, "{");
+    for (uint32_t i = 0; i < n; i++) {
+        buf_appendf(buf, "%s\"%s\":", i > 0 ? "," : "",
+            keys[random_below(state, sizeof(keys) / sizeof(*keys))]);
+        if (depth > 0 && random_below(state, 4) == 0)
+            random_object(state, buf, depth - 1);
+        else
+            buf_append_str(buf, values[random_below(state, sizeof(values) / sizeof(*values))]);
+    }
+    buf_append_str(buf, "}");
+}
+
+static void test_finding_agrees_with_walking(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "name", "n", "nam", "q\"", "a/b", ",\"name\":1", "", "\xc3\xa9", "x\\", "}", ":", "none"};
+    uint64_t random = 88172645463325252u;
+
+    for (int i = 0; i < 20000; i++) {
+        scoped(buf_fini) struct buf buf = {0};
+        const struct view name = view_str(names[random_below(&random, 12)]);
+        random_object(&random, &buf, 3);
+        uint8_t *const exact = malloc(buf.len); /* for a sanitizer to see reads beyond it */
+        memcpy(exact, buf.data, buf.len);
+
+        struct json_value key, value, expected = {0}, actual = {0};
+        struct json_walk walk = json_walk(buf_view(&buf));
+        while (json_next_member(&walk, &key, &value)) {
+            if (json_string_is(key, name))
+                expected = value;
+        }
+        assert_false(walk.damaged);
+        const bool found = json_find(view_of(exact, buf.len), name, &actual);
+        assert_int_equal(found, expected.kind != JSON_DAMAGED);
+        if (found)
+            assert_int_equal(actual.text.data - exact, expected.text.data - buf.data);
+        if (found)
+            assert_int_equal(actual.text.len, expected.text.len);
+        free(exact);
     }
 }
 
@@ -247,8 +312,9 @@ static void test_numbers_do_not_depend_on_the_locale(void **state)
 }
 
 TESTS(test_find_takes_the_last_of_equal_names, test_damaged_text_ends_the_search,
-    test_truncated_text_is_not_read_beyond_its_end, test_walk_visits_members_and_elements_in_order,
-    test_element_counts_from_both_ends, test_strings_are_unescaped,
-    test_damaged_escapes_are_no_content, test_strings_compare_by_code_points,
-    test_numbers_become_the_nearest_double, test_what_is_no_number_is_refused,
-    test_integers_are_exact_or_refused, test_numbers_do_not_depend_on_the_locale)
+    test_truncated_text_is_not_read_beyond_its_end, test_finding_agrees_with_walking,
+    test_walk_visits_members_and_elements_in_order, test_element_counts_from_both_ends,
+    test_strings_are_unescaped, test_damaged_escapes_are_no_content,
+    test_strings_compare_by_code_points, test_numbers_become_the_nearest_double,
+    test_what_is_no_number_is_refused, test_integers_are_exact_or_refused,
+    test_numbers_do_not_depend_on_the_locale)
