@@ -187,7 +187,8 @@ int cursor_next(
     struct cursor *cursor, struct frame *out_frame, struct gap *out_gap, plsm_error_t **err);
 
 /* Steps over damage that cursor_next reported, to the next intact message the pool still has
- * (or behind the newest). *out_gap has the lost seqs. */
+ * (or behind the newest). *out_gap has the lost seqs. Stays where it is if the control words are
+ * damaged: then nobody knows where the messages are. */
 void cursor_skip_damage(struct cursor *cursor, struct gap *out_gap);
 
 /* Finds one message. POOL_OK, POOL_MISSING or -1 (Corrupt). */

@@ -114,7 +114,10 @@ static void read_all(struct pool *pool)
         if (r < 0) {
             plsm_error_free(error);
             error = NULL;
+            const uint64_t pos = cursor.pos;
             cursor_skip_damage(&cursor, &gap);
+            if (cursor.pos == pos)
+                break; /* damaged control words: there is no way round them */
         }
         check(i < N_READ_MAX - 1); /* a pool of 8 KiB cannot hold that many */
     }
