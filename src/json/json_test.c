@@ -55,12 +55,12 @@ static void check_everywhere(const struct text *text, bool expected)
 {
     for (size_t shift = 0; shift <= 130; shift++) {
         char around[4096];
-        assert_true(text->len + 256 < sizeof(around));
-        size_t len = (size_t)sprintf(around, "{\"k\":%*s", (int)shift, "");
-        memcpy(around + len, text->bytes, text->len);
-        len += text->len;
-        len += (size_t)sprintf(around + len, ",\"z\":[0]}");
-        if (accepted(around, len) != expected)
+        const int before = snprintf(around, sizeof(around), "{\"k\":%*s", (int)shift, "");
+        const size_t end = (size_t)before + text->len;
+        assert_true(end + 16 < sizeof(around));
+        memcpy(around + before, text->bytes, text->len); /* may hold a NUL */
+        const int behind = snprintf(around + end, sizeof(around) - end, ",\"z\":[0]}");
+        if (accepted(around, end + (size_t)behind) != expected)
             fail_msg("%s when shifted by %zu: %.*s", expected ? "refused" : "accepted", shift,
                 (int)text->len, text->bytes);
     }
@@ -269,18 +269,18 @@ static void test_json_compact_drops_blanks_and_keeps_the_rest(void **state)
         "[{}]");
 }
 
-/* n opening brackets, then n closing ones. */
+/* n opening brackets, then n closing ones; in objects with a key behind each but the last. */
 static char *nested(size_t n, bool object, size_t *out_len)
 {
-    const char *open = object ? "{\"a\":" : "[";
-    char *text = malloc(n * (strlen(open) + 1) + 8);
+    static const char open[] = "{\"a\":";
+    const size_t step = object ? sizeof(open) - 1 : 1;
+    const size_t n_open = (n - 1) * step + 1;
+    char *text = malloc(n_open + n);
     assert_non_null(text);
-    char *at = text;
-    for (size_t i = 0; i + 1 < n; i++)
-        at = stpcpy(at, open);
-    at = stpcpy(at, object ? "{}" : "[]");
-    memset(at, object ? '}' : ']', n - 1);
-    *out_len = (size_t)(at - text) + n - 1;
+    for (size_t i = 0; i < n_open; i++)
+        text[i] = object ? open[i % step] : '[';
+    memset(text + n_open, object ? '}' : ']', n);
+    *out_len = n_open + n;
     return text;
 }
 
@@ -318,8 +318,8 @@ static void test_json_bombs_are_refused_at_the_limit(void **state)
     assert_int_equal(error.offset, LIMIT_JSON_DEPTH);
     assert_string_equal(error.problem, "nested deeper than 1024 levels");
 
-    for (size_t i = 0; i + 5 <= len; i += 5)
-        memcpy(text + i, "{\"\":[", 5);
+    for (size_t i = 0; i < len; i++)
+        text[i] = (uint8_t) "{\"\":["[i % 5];
     assert_false(json_compact(text, len, out, &out_len, &error));
     assert_int_equal(error.offset, LIMIT_JSON_DEPTH / 2 * 5);
 

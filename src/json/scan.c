@@ -219,6 +219,8 @@ static enum scan_problem scan_open(struct scan *s, bool object)
         return SCAN_DEPTH;
     const uint64_t bit = UINT64_C(1) << (s->depth % 64);
     uint64_t *word = &s->objects[s->depth / 64];
+    if (s->depth % 64 == 0)
+        *word = 0;
     *word = object ? *word | bit : *word & ~bit;
     s->depth++;
     s->state = object ? SCAN_FIRST_KEY : SCAN_FIRST_ELEMENT;
@@ -309,7 +311,7 @@ bool scan_portable(
     s.end = text + len;
     s.out = out;
     s.state = SCAN_VALUE;
-    s.depth = 0; /* s.objects is written level by level */
+    s.depth = 0; /* s.objects is written word by word, as the text opens brackets */
 
     enum scan_problem problem = SCAN_OK;
     while (problem == SCAN_OK) {

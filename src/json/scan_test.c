@@ -273,12 +273,14 @@ static void test_scan_variants_agree_on_utf8(void **state)
         for (size_t shift = 58; shift < 67; shift += 1 + i % 3) {
             uint8_t text[128];
             memset(text, 'x', sizeof(text));
-            memcpy(text, "[\"", 2);
+            text[0] = '[';
+            text[1] = '"';
             text[shift] = bytes[i % n];
             text[shift + 1] = bytes[i / n % n];
             text[shift + 2] = bytes[i / n / n];
             text[shift + 3] = 0x80 | (uint8_t)(i % 64);
-            memcpy(text + 98, "\"]", 2);
+            text[98] = '"';
+            text[99] = ']';
             scan_both(text, 100, NULL);
         }
     }
