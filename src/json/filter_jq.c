@@ -83,58 +83,6 @@ int filter_check(const char *expression, plsm_error_t **err)
     return 0;
 }
 
-/* --- functions that older versions of jq lack or get wrong --- */
-
-/* Put in front of an expression that mentions the name: compiling costs time. Order matters,
- * later ones may use earlier ones. */
-static const struct {
-    const char *name;
-    const char *definition;
-} prelude[] = {
-    {"ltrim", "def ltrim: if type == \"string\" then sub(\"\\\\A\\\\s+\"; \"\") "
-              "else error(\"\\(type) cannot be trimmed\") end; "},
-    {"rtrim", "def rtrim: if type == \"string\" then sub(\"\\\\s+\\\\z\"; \"\") "
-              "else error(\"\\(type) cannot be trimmed\") end; "},
-    {"trim", "def trim: if type == \"string\" then sub(\"\\\\A\\\\s+\"; \"\") | "
-             "sub(\"\\\\s+\\\\z\"; \"\") else error(\"\\(type) cannot be trimmed\") end; "},
-    {"abs", "def abs: if type == \"number\" then if . < 0 then -. else . end "
-            "else error(\"\\(type) has no absolute value\") end; "},
-    {"toarray", "def toarray: if type == \"array\" then . else [.] end; "},
-    {"ascii", "def ascii: [.] | implode; "},
-    {"pick", "def pick(f): . as $whole | reduce path(f) as $path "
-             "(null; setpath($path; $whole | getpath($path))); "},
-    {"limit", "def limit($n; f): if $n > 0 then label $done | foreach f as $item "
-              "(0; . + 1; $item, if . >= $n then break $done else empty end) "
-              "elif $n == 0 then empty else f end; "},
-    {"skip", "def skip($n; f): foreach f as $item "
-             "($n + 1; if . > 0 then . - 1 else . end; if . == 0 then $item else empty end); "},
-};
-
-static bool expression_mentions(const char *expression, const char *name)
-{
-    struct lexer lexer;
-
-    lexer_init(&lexer, view_str(expression));
-    for (;;) {
-        const struct token token = lexer_next(&lexer);
-        if (token.kind == TOKEN_END || token.kind == TOKEN_ERROR)
-            return false;
-        if (token_is_name(&token, name))
-            return true;
-    }
-}
-
-static int prelude_append(const char *expression, struct buf *program)
-{
-    for (size_t i = 0; i < sizeof(prelude) / sizeof(*prelude); i++) {
-        if (strstr(expression, prelude[i].name) != NULL &&
-            expression_mentions(expression, prelude[i].name) &&
-            buf_append_str(program, prelude[i].definition) < 0)
-            return -1;
-    }
-    return 0;
-}
-
 /* --- compiling --- */
 
 /* One loader wins a race; dlopen gives all of them the same module anyway. */
@@ -208,7 +156,7 @@ int filter_jq_compile(const char *expression, const struct jq_module **out_modul
             expression);
         return error_cause(err, "%s", problem);
     }
-    if (prelude_append(expression, &text) < 0 ||
+    if (filter_prelude(expression, &text) < 0 ||
         buf_append(&text, expression, strlen(expression) + 1) < 0)
         return error_oom(err);
     const bool with_descrips = strstr(expression, "descrips") != NULL;

@@ -54,6 +54,8 @@ static bool has_module(void)
     if (filter_new_jq("true", &filter, &err) == 0)
         return true;
     assert_int_equal(err->kind, PLSM_ERROR_INTERNAL);
+    assert_string_equal(err->message, "this filter needs the jq module, which could not be loaded");
+    assert_non_null(error_cause_of(err));
     return false;
 }
 
@@ -288,6 +290,18 @@ static const struct expectation full[] = {
         YES},
     {"any(.data.l[]; . == 1) and all(.data.l[]; . != 9)", YES},
     {"(1 | toarray) == [1] and ({a: 1, b: 2} | pick(.a)) == {a: 1}", YES},
+    {"\"abc\" | gsub(\"\"; \"-\") | startswith(\"-a-b-c\")", YES},
+    {"(\"abc\" | gsub(\"^\"; \"> \")) == \"> abc\"", YES},
+    {"(\"aXbx\" | gsub(\"x\"; \"-\"; \"i\")) == \"a-b-\"", YES},
+    {"[\"aa\" | sub(\"(?<l>a)\"; \"\\(.l)b\", \"c\")] == [\"aba\", \"ca\"]", YES},
+    {"\"Ã©"
+     "aÃ©\" | gsub(\"a\"; \"\") == \"Ã©Ã©\"",
+        YES},
+    {"(\"a\" | indices(\"\")) == null and (\"a\" | index(\"\")) == null", YES},
+    {"1e300 | todate == \"\"", NO},
+    {"nan | strftime(\"%Y\") == \"\"", NO},
+    {"0 | strftime(1) == \"\"", NO},
+    {"1e1000 | strflocaltime(\"%Y\") == \"\"", NO},
     {"empty", NO},
     {"true, error(\"x\")", NO},
     {"error(\"x\")", NO},
