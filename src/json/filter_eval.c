@@ -329,6 +329,20 @@ static enum each sink_put(struct native *native, const struct sink *sink, const 
     return raised ? EACH_ERROR : EACH_GO;
 }
 
+static enum each each_distinct_member(
+    struct native *native, struct view object, const struct sink *sink)
+{
+    struct json_walk walk = json_walk(object);
+    struct json_value key, member;
+    enum each r = EACH_GO;
+
+    while (r == EACH_GO && json_next_member(&walk, &key, &member)) {
+        const struct value value = value_json(member);
+        r = sink->put(native, sink, &value);
+    }
+    return r;
+}
+
 static enum each each_member(struct native *native, struct view object, const struct sink *sink)
 {
     const size_t mark = native->members.len;
@@ -365,7 +379,9 @@ static enum each each_item(struct native *native, const struct node *node,
     if (value->json.kind == JSON_ARRAY)
         return each_element(native, value->json.text, sink);
     if (value->json.kind == JSON_OBJECT)
-        return each_member(native, value->json.text, sink);
+        return members_are_distinct(value->json.text)
+                   ? each_distinct_member(native, value->json.text, sink)
+                   : each_member(native, value->json.text, sink);
     return node->flags & NODE_OPTIONAL ? EACH_GO : EACH_ERROR;
 }
 

@@ -163,6 +163,9 @@ bool string_contains(struct native *native, struct json_value string, struct vie
  * how many. They are native->members from byte `mark` (its length before) on; the caller sets
  * the length back. */
 size_t members_push(struct native *native, struct view object);
+/* Whether all names of a small object are different: then nothing needs to be sorted. False where
+ * that is not seen at a glance. */
+bool members_are_distinct(struct view object);
 struct member *members_at(struct native *native, size_t mark);
 void members_sort_by_order(struct member *members, size_t n);
 

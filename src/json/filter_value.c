@@ -31,6 +31,27 @@ struct member *members_at(struct native *native, size_t mark)
     return (struct member *)(void *)(native->members.data + mark);
 }
 
+#define DISTINCT_MAX 24
+
+bool members_are_distinct(struct view object)
+{
+    struct json_walk walk = json_walk(object);
+    struct view names[DISTINCT_MAX];
+    struct json_value key, value;
+    size_t n = 0;
+
+    for (; json_next_member(&walk, &key, &value); n++) {
+        if (key.escaped || n == DISTINCT_MAX)
+            return false;
+        names[n] = key.text;
+        for (size_t i = 0; i < n; i++) {
+            if (view_equal(names[i], names[n]))
+                return false;
+        }
+    }
+    return true;
+}
+
 static bool member_before(const struct member *a, const struct member *b, bool by_order)
 {
     const int r = by_order ? 0 : json_string_compare(a->key, b->key);
@@ -185,6 +206,16 @@ static int json_compare(struct native *native, struct json_value a, struct json_
 
 /* --- length --- */
 
+static size_t object_length(struct native *native, struct view object)
+{
+    if (members_are_distinct(object))
+        return json_count(object);
+    const size_t mark = native->members.len;
+    const size_t length = members_push(native, object);
+    native->members.len = mark;
+    return length;
+}
+
 bool value_length(struct native *native, const struct value *value, struct value *out)
 {
     size_t length = 0;
@@ -194,12 +225,7 @@ bool value_length(struct native *native, const struct value *value, struct value
     case JSON_NUMBER: *out = value_number(fabs(value_double(value))); return true;
     case JSON_STRING: length = json_string_length(value->json); break;
     case JSON_ARRAY: length = json_count(value->json.text); break;
-    case JSON_OBJECT: {
-        const size_t mark = native->members.len;
-        length = members_push(native, value->json.text);
-        native->members.len = mark;
-        break;
-    }
+    case JSON_OBJECT: length = object_length(native, value->json.text); break;
     case JSON_DAMAGED:
     case JSON_FALSE:
     case JSON_TRUE: return false;
