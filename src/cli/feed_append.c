@@ -1,10 +1,10 @@
 /* Batches into the pool, receipts out. */
-#include "client/digits.h"
-#include "client/envelope.h"
 #include "cli/feed.h"
 #include "cli/json_out.h"
 #include "cli/open.h"
 #include "cli/report.h"
+#include "client/digits.h"
+#include "client/envelope.h"
 #include "json/span.h"
 #include "json/write.h"
 
@@ -90,15 +90,10 @@ static int feed_receipt_text(struct feed *feed, uint64_t seq, uint64_t time_ns, 
 /* A JSON document as this run prints them. */
 static int feed_put_document(struct feed *feed, struct view document, plsm_error_t **err)
 {
-    scoped(buf_fini) struct buf pretty = {0};
-    if (json_out_is_pretty(feed->context)) {
-        if (json_pretty(document, feed->context->color, &pretty) < 0)
-            return error_oom(err);
-        document = buf_view(&pretty);
-    }
-    if (out_put(&feed->out, document.data, document.len, err) < 0)
-        return -1;
-    return out_put(&feed->out, "\n", 1, err);
+    scoped(buf_fini) struct buf shown = {0};
+    if (json_out_render(feed->context, document, json_out_is_pretty(feed->context), &shown) < 0)
+        return error_oom(err);
+    return out_put(&feed->out, shown.data, shown.len, err);
 }
 
 /* The message itself, as the older spelling prints it. */

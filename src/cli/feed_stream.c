@@ -232,6 +232,32 @@ static int feed_read(struct ingest *ingest, const char *path, plsm_error_t **err
     return path == NULL ? -1 : error_at_path(err, path);
 }
 
+/* A pool that was deleted while its input was waited for takes messages that nobody would ever
+ * find. */
+static int feed_check_pool(struct feed *feed, plsm_error_t **err)
+{
+    const int r = pool_check_file(feed->pool, err);
+    if (r != POOL_DELETED)
+        return r;
+    error_set(err, PLSM_ERROR_NOT_FOUND, "the pool was deleted while it was fed");
+    error_at_path(err, feed->ref.path);
+    return error_hint(err, "What came after its deletion was not stored. Feed it with --create.");
+}
+
+/* Everything at hand was read: it goes into the pool, its receipts go out, and if more has to be
+ * waited for, now is the time. */
+static int feed_pause(
+    struct feed *feed, struct ingest *ingest, const char *path, bool wait, plsm_error_t **err)
+{
+    const int r = feed_append(feed, err);
+    ingest_release(ingest);
+    if (r < 0 || !wait)
+        return r;
+    if (out_flush(&feed->out, err) < 0 || feed_read(ingest, path, err) < 0)
+        return -1;
+    return feed_check_pool(feed, err);
+}
+
 /* Everything of the stream. 0 at its end, -1 at the first error; the batch may be unfinished. */
 static int feed_records(
     struct feed *feed, struct ingest *ingest, const char *path, plsm_error_t **err)
@@ -244,16 +270,7 @@ static int feed_records(
         case INGEST_BAD: r = feed_bad(feed, ingest, &record, err); break;
         case INGEST_END: return 0;
         case INGEST_FULL:
-        case INGEST_WAIT: {
-            const bool wait = r == INGEST_WAIT;
-            r = feed_append(feed, err);
-            ingest_release(ingest);
-            if (r == 0 && wait)
-                r = out_flush(&feed->out, err);
-            if (r == 0 && wait)
-                r = feed_read(ingest, path, err);
-            break;
-        }
+        case INGEST_WAIT: r = feed_pause(feed, ingest, path, r == INGEST_WAIT, err); break;
         default: break;
         }
         if (r < 0)

@@ -1,10 +1,10 @@
 /* fetch: one message by its seq. */
 #include "cli/commands.h"
 #include "cli/context.h"
-#include "client/envelope.h"
 #include "cli/json_out.h"
 #include "cli/open.h"
 #include "cli/report.h"
+#include "client/envelope.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -44,7 +44,7 @@ static void follow_fini(struct follow *follow)
     select_fini(&follow->select);
     out_fini(&follow->out);
     buf_fini(&follow->document);
-    buf_fini(&follow->pretty);
+    buf_fini(&follow->shown);
 }
 
 static inline void follow_fini_scoped(struct follow *follow)

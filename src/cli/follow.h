@@ -5,9 +5,9 @@
 #include "base/buf.h"
 #include "cli/context.h"
 #include "cli/drops.h"
-#include "client/envelope.h"
 #include "cli/out.h"
 #include "cli/select.h"
+#include "client/envelope.h"
 #include "client/ref.h"
 #include "engine/pool.h"
 
@@ -22,8 +22,8 @@ struct follow {
     struct envelope envelope;
     struct out out;
     struct drops drops;
-    struct buf document; /* for pretty output */
-    struct buf pretty;
+    struct buf document; /* the message, where it cannot be copied to the output */
+    struct buf shown;    /* and as it is printed */
 
     bool jsonl;
     bool one;

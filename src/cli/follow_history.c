@@ -155,6 +155,8 @@ static int history_tail(struct follow *follow, plsm_error_t **err)
     for (size_t i = found.n; i > 0; i--)
         if (history_print(follow, found.seqs[i - 1], err) < 0)
             return -1;
+    if (found.n > 0)
+        follow_arm(follow);
     return FOLLOW_GO_ON;
 }
 

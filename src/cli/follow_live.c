@@ -1,8 +1,8 @@
 /* Printing messages as they come: drain all there is, flush, sleep until there is more. */
 #include "cli/follow.h"
 
+#include "cli/json_out.h"
 #include "client/envelope.h"
-#include "json/write.h"
 
 /* So many messages are looked at before the clock and unflushed output are, so that neither a
  * flood of unwanted messages nor one of wanted ones delays what was found. */
@@ -39,30 +39,30 @@ static int follow_print_line(struct follow *follow, const struct frame *frame, p
     return 1;
 }
 
-static int follow_print_pretty(struct follow *follow, const struct frame *frame, plsm_error_t **err)
+/* Any other shape than plain lines. */
+static int follow_print_shown(struct follow *follow, const struct frame *frame, plsm_error_t **err)
 {
     struct buf *document = &follow->document;
-    struct buf *pretty = &follow->pretty;
+    struct buf *shown = &follow->shown;
 
     document->len = 0;
-    pretty->len = 0;
+    shown->len = 0;
     if (buf_reserve(document, envelope_size(frame)) < 0)
         return error_oom(err);
     document->len = envelope_put(&follow->envelope, frame, document->data);
     if (!frame_still_valid(follow->pool, frame))
         return follow_print_lost(follow, frame);
-    if (json_pretty(buf_view(document), follow->context->color, pretty) < 0 ||
-        buf_append(pretty, "\n", 1) < 0)
+    if (json_out_render(follow->context, buf_view(document), !follow->jsonl, shown) < 0)
         return error_oom(err);
-    return out_put(&follow->out, pretty->data, pretty->len, err) < 0 ? -1 : 1;
+    return out_put(&follow->out, shown->data, shown->len, err) < 0 ? -1 : 1;
 }
 
 int follow_print(struct follow *follow, const struct frame *frame, plsm_error_t **err)
 {
     if (envelope_check(frame, err) < 0)
         return -1;
-    return follow->jsonl ? follow_print_line(follow, frame, err)
-                         : follow_print_pretty(follow, frame, err);
+    return follow->jsonl && !follow->context->stdout_tty ? follow_print_line(follow, frame, err)
+                                                         : follow_print_shown(follow, frame, err);
 }
 
 /* Whether the message is wanted; one that was overwritten while we looked is lost. 1, 0, -1. */

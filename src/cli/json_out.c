@@ -4,14 +4,58 @@
 
 #include <unistd.h>
 
+/* The length of a control character of the upper range at the front of text, 0 if it is none,
+ * and what its escape says. They stand in strings only: outside them the text is ASCII. */
+static size_t json_out_control(struct view text, unsigned *out_code)
+{
+    if (text.data[0] == 0x7f) {
+        *out_code = 0x7f;
+        return 1;
+    }
+    if (text.data[0] != 0xc2 || text.len < 2 || text.data[1] > 0x9f)
+        return 0;
+    *out_code = text.data[1];
+    return 2;
+}
+
+static int json_out_escape(struct view text, struct buf *out)
+{
+    size_t plain = 0; /* bytes at the front that stay as they are */
+    while (plain < text.len) {
+        unsigned code = 0;
+        const struct view rest = view_of(text.data + plain, text.len - plain);
+        const size_t len = json_out_control(rest, &code);
+        if (len == 0) {
+            plain++;
+            continue;
+        }
+        if (buf_append(out, text.data, plain) < 0 || buf_appendf(out, "\\u%04x", code) < 0)
+            return -1;
+        text = view_of(rest.data + len, rest.len - len);
+        plain = 0;
+    }
+    return buf_append(out, text.data, text.len);
+}
+
+int json_out_render(
+    const struct context *context, struct view document, bool pretty, struct buf *out)
+{
+    scoped(buf_fini) struct buf escaped = {0};
+
+    if (context->stdout_tty) {
+        if (json_out_escape(document, &escaped) < 0)
+            return -1;
+        document = buf_view(&escaped);
+    }
+    const int r = pretty ? json_pretty(document, context->color, out)
+                         : buf_append(out, document.data, document.len);
+    return r < 0 ? -1 : buf_append(out, "\n", 1);
+}
+
 int json_out_document(const struct context *context, const struct text *text, plsm_error_t **err)
 {
-    scoped(text_fini) struct text shown = {0};
-    shown.failed = text->failed;
-    if (!json_out_is_pretty(context))
-        text_put(&shown, text->buf.data, text->buf.len);
-    else if (json_pretty(buf_view(&text->buf), context->color, &shown.buf) < 0)
+    scoped(text_fini) struct text shown = {.failed = text->failed};
+    if (json_out_render(context, buf_view(&text->buf), json_out_is_pretty(context), &shown.buf) < 0)
         return error_oom(err);
-    text_str(&shown, "\n");
     return text_write(&shown, STDOUT_FILENO, err);
 }

@@ -66,15 +66,25 @@ static bool main_environment(const char *name)
     return value != NULL && value[0] != '\0';
 }
 
-/* --color auto: a terminal that can, unless the user's environment says otherwise. */
+/* What --color, or else the user's environment, says: NULL leaves it to the terminal. */
+static const char *main_color_mode(const struct args *args)
+{
+    const char *mode = args->color.text;
+    if (mode != NULL && strcmp(mode, "auto") != 0)
+        return mode;
+    if (main_environment("NO_COLOR"))
+        return "never";
+    return main_environment("CLICOLOR_FORCE") && strcmp(getenv("CLICOLOR_FORCE"), "0") != 0
+               ? "always"
+               : NULL;
+}
+
 static bool main_color(const char *mode, bool tty)
 {
-    if (mode != NULL && strcmp(mode, "auto") != 0)
+    if (mode != NULL)
         return strcmp(mode, "always") == 0;
-    if (!tty || main_environment("NO_COLOR"))
-        return false;
     const char *term = getenv("TERM");
-    return term == NULL || strcmp(term, "dumb") != 0;
+    return tty && (term == NULL || strcmp(term, "dumb") != 0);
 }
 
 static struct context main_context(const struct args *args)
@@ -84,7 +94,7 @@ static struct context main_context(const struct args *args)
         .stdout_tty = isatty(STDOUT_FILENO),
         .stderr_tty = isatty(STDERR_FILENO),
     };
-    const char *mode = args->color.text;
+    const char *mode = main_color_mode(args);
     context.color = main_color(mode, context.stdout_tty);
     context.color_always = mode != NULL && strcmp(mode, "always") == 0;
     context.stderr_color = context.stderr_tty && main_color(mode, context.stderr_tty);

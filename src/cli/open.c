@@ -71,14 +71,15 @@ int open_hint_create_flag(const struct context *context, const struct ref *ref, 
     if (err == NULL || *err == NULL || (*err)->kind != PLSM_ERROR_NOT_FOUND)
         return -1;
     const char *dir = context->dir == NULL ? "" : " (and the same --dir)";
+    if (ref->kind == REF_PATH)
+        return report_hint(err,
+            "The path was not found. Add --create to make a pool there (`plasmite %s <pool> "
+            "--create`), or use a pool name: names are looked up in --dir.",
+            command);
     if (exact == NULL)
         return report_hint(err,
             "There is no such pool. Add --create to make it: `plasmite %s <pool> --create`%s.",
             command, dir);
-    if (ref->kind == REF_PATH)
-        return report_hint(err,
-            "The path was not found. Add --create to make a pool there, or use a pool name: "
-            "names are looked up in --dir.");
     return report_hint(
         err, "There is no such pool. Add --create to make it; exact command: %s%s", exact, dir);
 }

@@ -3,6 +3,7 @@
 #include "cli/context.h"
 #include "cli/human.h"
 #include "cli/json_out.h"
+#include "cli/open.h"
 #include "cli/pool.h"
 #include "cli/report.h"
 #include "cli/table.h"
@@ -35,6 +36,30 @@ static void creation_fini_scoped(struct creation *creation)
     free(creation->pools);
 }
 
+/* A mapping that several machines share over a network is not coherent. */
+static void create_warn_remote(const struct creation *creation, const struct created *created)
+{
+    scoped(text_fini) struct text details = {0};
+    text_str(&details, "{\"pool_path\":");
+    text_json_str(&details, created->ref.path);
+    text_str(&details, "}");
+    if (!details.failed)
+        report_notice(creation->context, "network_storage", "pool create", created->ref.text,
+            "the pool lies on network storage: use it from one machine only",
+            buf_view(&details.buf));
+}
+
+static int create_look(const struct creation *creation, struct created *created, plsm_error_t **err)
+{
+    scoped(pool_close) struct pool *pool = NULL;
+    if (open_pool(created->ref.path, POOL_READ, NULL, &pool, err) < 0 ||
+        pool_info(pool, &created->info, err) < 0)
+        return error_at_path(err, created->ref.path);
+    if (pool_is_remote(pool))
+        create_warn_remote(creation, created);
+    return 0;
+}
+
 static int create_one(struct creation *creation, const char *name, plsm_error_t **err)
 {
     struct created *created = &creation->pools[creation->n_pools];
@@ -52,7 +77,7 @@ static int create_one(struct creation *creation, const char *name, plsm_error_t 
                 name);
         return -1;
     }
-    return pool_look(created->ref.path, &created->info, err);
+    return create_look(creation, created, err);
 }
 
 static void create_show_json(const struct creation *creation, struct text *text)

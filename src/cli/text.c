@@ -1,8 +1,8 @@
 #include "cli/text.h"
 
 #include "base/clock.h"
-#include "client/digits.h"
 #include "cli/out.h"
+#include "client/digits.h"
 #include "json/write.h"
 
 #include <stdarg.h>
@@ -82,12 +82,14 @@ void text_printable(struct text *text, struct view string)
 {
     for (size_t i = 0; i < string.len; i++) {
         const uint8_t byte = string.data[i];
+        const bool upper = byte == 0xc2 && i + 1 < string.len && string.data[i + 1] <= 0x9f;
         if (byte == '\n' || byte == '\r')
             text_str(text, byte == '\n' ? "\\n" : "\\r");
-        else if (byte < 0x20 || byte == 0x7f)
+        else if (byte < 0x20 || byte == 0x7f || upper)
             text_put(text, "?", 1);
         else
             text_put(text, &string.data[i], 1);
+        i += upper; /* U+0080 to U+009F have two bytes */
     }
 }
 

@@ -331,3 +331,29 @@ def test_killed_feeds_lose_nothing_that_was_receipted(cli):
     stored = [message["seq"] for message in cli.backlog("a")]
     assert stored == list(range(1, len(stored) + 1))
     assert receipted <= set(stored)
+
+
+def test_deleted_while_fed(cli):
+    cli.create("a")
+    running = cli.start("feed", "a", stdin=-1)
+    running.feed(b'{"n":1}\n')
+    assert running.json()["seq"] == 1
+    cli.run("pool", "delete", "a").ok()
+    running.feed(b'{"n":2}\n')
+    done = running.finish()
+    assert done.out == b""  # no receipt for what nobody can find
+    done.fails("NotFound", 3, "deleted")
+
+
+def test_control_characters_of_messages_on_a_terminal(cli):
+    """DEL and U+0080 to U+009F are JSON, and some terminals obey them."""
+    cli.create("a")
+    text = '{"a":"x\x7f\x80\x9b31mé\xa0"}'
+    cli.run("feed", "a", text).ok()
+    assert text.encode() in cli.run("fetch", "a", "1").ok().out
+    safe = '"x\\u007f\\u0080\\u009b31mé\xa0"'
+    for command in (["fetch", "a", "1"], ["follow", "a", "--tail", "1", "--replay", "0"],
+                    ["follow", "a", "--tail", "1", "--replay", "0", "--jsonl"], ["poke", "a", text]):
+        assert safe in cli.tty(*command, env={"NO_COLOR": "1"}).ok().text, command
+    error = cli.tty("fetch", "\x9b31m", "1", env={"NO_COLOR": "1"})
+    assert b"\xc2\x9b" not in error.out and error.code == 3

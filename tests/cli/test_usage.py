@@ -269,3 +269,35 @@ def test_parser_error_on_a_terminal(cli):
     text = cli.tty("nope", with_dir=False, env={"NO_COLOR": "1"}).text
     assert text.splitlines()[0] == "error: unrecognized subcommand 'nope'"
     assert text.splitlines()[1].startswith("hint: ")
+
+
+@pytest.mark.parametrize("env,flags,coloured", [
+    ({}, [], True),
+    ({"NO_COLOR": "1"}, [], False),
+    ({"NO_COLOR": ""}, [], True),
+    ({"TERM": "dumb"}, [], False),
+    ({"NO_COLOR": "1"}, ["--color", "always"], True),
+    ({"CLICOLOR_FORCE": "1"}, ["--color", "never"], False),
+    ({"TERM": "dumb", "CLICOLOR_FORCE": "1"}, [], True),
+    ({"CLICOLOR_FORCE": "1", "NO_COLOR": "1"}, [], False),
+])
+def test_colour_on_a_terminal(demo, env, flags, coloured):
+    done = demo.tty(*flags, "--dir", demo.pools, "fetch", "demo", "1", with_dir=False, env=env).ok()
+    assert ("\x1b" in done.text) == coloured
+    error = demo.tty(*flags, "--dir", demo.pools, "fetch", "demo", "9", with_dir=False, env=env)
+    assert error.text.startswith("\x1b[31merror:\x1b[0m message not found\n\x1b[33mhint:\x1b[0m " if coloured
+                                 else "error: message not found\nhint: ")
+
+
+@pytest.mark.parametrize("value,coloured", [("1", True), ("0", False), ("", False)])
+def test_forced_colour_in_a_pipe(demo, value, coloured):
+    assert ("\x1b" in demo.run("fetch", "demo", "1", env={"CLICOLOR_FORCE": value}).ok().text) == coloured
+
+
+def test_errors_on_a_terminal(demo):
+    text = demo.tty("fetch", "demo", "9", env={"NO_COLOR": "1"}).text
+    assert [line.split(":")[0] for line in text.splitlines()] == ["error", "hint", "seq"]
+    text = demo.tty("fetch", "missing", "1", env={"NO_COLOR": "1"}).text
+    lines = text.splitlines()
+    assert lines[0] == "error: not found" and lines[2] == "path: ./pools/missing.plasmite"
+    assert lines[3] == "caused by: No such file or directory (os error 2)"
