@@ -52,8 +52,10 @@ static void verify_slots(struct verify *verify, const struct frame_header *heade
         const struct index_slot *slot = &pool->index[block];
         const uint64_t pos = atomic_load_explicit(&slot->pos, memory_order_relaxed);
         const uint64_t seq = atomic_load_explicit(&slot->seq, memory_order_relaxed);
-        /* where the frame ends within the block, the next one is the first to start there */
-        const bool later = block == last && pos == verify->pos + frame_length(header) &&
+        /* where the frame ends within the block, the next one is the first to start there; its
+         * writer may stand between the two stores, or have died there */
+        const bool later = block == last &&
+                           (pos == verify->pos + frame_length(header) || pos == verify->pos) &&
                            seq == header->seq + (header->type == FRAME_MESSAGE);
         /* the newest message may end in the block where the oldest one begins */
         const bool lapped = (pos >= verify->state.tail || seq >= verify->state.next_seq) &&
