@@ -35,14 +35,20 @@ static void flush_raise(_Atomic(uint64_t) *position, uint64_t value)
 }
 
 /* Notes what this flush will cover. Under the writer's lock, so that an append that began
- * before has ended, and one that begins later sees the target: see append_needs_sync(). */
-static int flush_begin(struct pool *pool, uint64_t *out_target, uint64_t *out_durable)
+ * before has ended, and one that begins later sees the target: see append_needs_sync(). To
+ * confirm is to carry to the disk what is durable, and no more: a new target would itself have to
+ * be confirmed a lap later, and so on for ever. */
+static int flush_begin(
+    struct pool *pool, bool confirm, uint64_t *out_target, uint64_t *out_durable)
 {
     struct control *control = pool->control;
     if (lock_take(pool, &control->lock) != POOL_OK)
         return POOL_BUSY;
     *out_target = atomic_load_explicit(&control->tail, memory_order_relaxed);
     *out_durable = atomic_load_explicit(&control->durable, memory_order_relaxed);
+    if (confirm &&
+        atomic_load_explicit(&control->flush_target, memory_order_relaxed) == *out_durable)
+        *out_target = *out_durable;
     flush_raise(&control->flush_target, *out_target);
     lock_release(&control->lock);
     return POOL_OK;
@@ -60,13 +66,13 @@ static int flush_sync(struct pool *pool)
 }
 
 /* One flush. POOL_OK, POOL_BUSY or -1. */
-static int flush_lead(struct pool *pool, plsm_error_t **err)
+static int flush_lead(struct pool *pool, bool confirm, plsm_error_t **err)
 {
     struct control *control = pool->control;
     uint64_t target = 0;
     uint64_t durable = 0;
 
-    if (flush_begin(pool, &target, &durable) != POOL_OK)
+    if (flush_begin(pool, confirm, &target, &durable) != POOL_OK)
         return POOL_BUSY;
     const int errnum = flush_sync(pool) < 0 ? errno : 0;
     if (errnum !=
@@ -93,7 +99,7 @@ static int flush_reach(struct pool *pool, uint64_t end_pos, plsm_error_t **err)
     const int taken = lock_take_unless(pool, &control->flush_lock, &goal);
     if (taken == LOCK_NEEDLESS)
         return POOL_OK;
-    const int r = flush_lead(pool, err);
+    const int r = flush_lead(pool, end_pos == UINT64_MAX, err);
     /* all who wait look at once: most of them are done, the first of the others leads */
     if (taken == POOL_OK &&
         (atomic_exchange_explicit(&control->flush_lock, 0, memory_order_seq_cst) &
