@@ -156,20 +156,23 @@ static void append_evict(struct pool *pool, struct ring_state *state, uint64_t e
 static void append_publish(struct pool *pool, struct ring_state *state, uint64_t end)
 {
     struct control *control = pool->control;
-    struct commit_record *commit = &control->commits[!state->commit];
+    const unsigned i = !state->commit;
+    struct commit_record *commit = &control->commits[i];
 
     assert(end > state->tail);
     assert(end - state->head <= pool->ring_size);
 
     atomic_store_explicit(&commit->next_seq, state->next_seq, memory_order_relaxed);
     atomic_store_explicit(&commit->time_ns, state->time_ns, memory_order_relaxed);
+    atomic_store_explicit(&control->commit_checks[i],
+        commit_check(end, state->next_seq, state->time_ns), memory_order_relaxed);
     /* release: a record that says end_pos is complete */
     atomic_store_explicit(&commit->end_pos, end, memory_order_release);
     /* release: frames, index and record before the tail that covers them; pairs with the
      * acquire in cursor_next() and ring_state_peek() */
     atomic_store_explicit(&control->tail, end, memory_order_release);
     state->tail = end;
-    state->commit = !state->commit;
+    state->commit = i;
 }
 
 /* Fills what is left at the ring's end. */

@@ -1,8 +1,8 @@
 /* Bad bytes: whatever stands in the file, no crash, no hang, no out-of-bounds access, no wrong
  * message. All in one process, so that a crash of any case fails the test. */
 #include "engine/child_test.h"
-#include "engine/handle.h"
 #include "engine/frame.h"
+#include "engine/handle.h"
 #include "engine/superblock.h"
 
 #define POOL_BYTES 8192
@@ -198,8 +198,8 @@ static bool like_a_dead_writers(const uint8_t *bytes)
     memcpy(&before, image + FORMAT_CONTROL_OFFSET, sizeof(before));
     memcpy(&after, bytes + FORMAT_CONTROL_OFFSET, sizeof(after));
     return after.head > before.head ||
-        (after.tail != before.tail &&
-            (after.tail == after.commits[0].end_pos || after.tail == after.commits[1].end_pos));
+           (after.tail != before.tail &&
+               (after.tail == after.commits[0].end_pos || after.tail == after.commits[1].end_pos));
 }
 
 static size_t case_number; /* for who is interrupted by the alarm */
@@ -271,8 +271,10 @@ struct word {
 };
 
 #define WORD(field)                                                                                \
-    {#field, FORMAT_CONTROL_OFFSET + offsetof(struct control, field),                              \
-        sizeof(((struct control *)NULL)->field)}
+    {                                                                                              \
+#field, FORMAT_CONTROL_OFFSET + offsetof(struct control, field),                           \
+            sizeof(((struct control *)NULL)->field)                                                \
+    }
 
 static const struct word words[] = {WORD(tail), WORD(commits[0].end_pos), WORD(commits[0].next_seq),
     WORD(commits[0].time_ns), WORD(commits[1].end_pos), WORD(commits[1].next_seq),
@@ -409,8 +411,8 @@ static void test_corrupt_impossible_sizes_are_refused(void **state)
 {
     (void)state;
     static uint8_t bytes[POOL_BYTES];
-    static const uint64_t values[] = {
-        0, 1, 32, 1024, 4096, 8192, UINT64_C(1) << 32, UINT64_C(1) << 45, UINT64_C(1) << 63, UINT64_MAX};
+    static const uint64_t values[] = {0, 1, 32, 1024, 4096, 8192, UINT64_C(1) << 32,
+        UINT64_C(1) << 45, UINT64_C(1) << 63, UINT64_MAX};
     static const size_t fields[] = {offsetof(struct superblock, file_size),
         offsetof(struct superblock, index_offset), offsetof(struct superblock, index_capacity),
         offsetof(struct superblock, ring_offset), offsetof(struct superblock, ring_size),
@@ -427,8 +429,9 @@ static void test_corrupt_impossible_sizes_are_refused(void **state)
     }
 }
 
-TESTS(test_corrupt_any_flipped_bit_does_no_harm, test_corrupt_blocks_zeroed_filled_or_moved_do_no_harm,
+TESTS(test_corrupt_any_flipped_bit_does_no_harm,
+    test_corrupt_blocks_zeroed_filled_or_moved_do_no_harm,
     test_corrupt_hostile_control_words_are_never_followed,
     test_corrupt_control_words_damaged_in_use_do_not_hang_a_reader,
-    test_corrupt_short_files_are_refused_at_open, test_corrupt_what_is_no_pool_is_refused_by_its_kind,
-    test_corrupt_impossible_sizes_are_refused)
+    test_corrupt_short_files_are_refused_at_open,
+    test_corrupt_what_is_no_pool_is_refused_by_its_kind, test_corrupt_impossible_sizes_are_refused)

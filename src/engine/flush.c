@@ -38,8 +38,7 @@ static void flush_raise(_Atomic(uint64_t) *position, uint64_t value)
  * before has ended, and one that begins later sees the target: see append_needs_sync(). To
  * confirm is to carry to the disk what is durable, and no more: a new target would itself have to
  * be confirmed a lap later, and so on for ever. */
-static int flush_begin(
-    struct pool *pool, bool confirm, uint64_t *out_target, uint64_t *out_durable)
+static int flush_begin(struct pool *pool, bool confirm, uint64_t *out_target, uint64_t *out_durable)
 {
     struct control *control = pool->control;
     if (lock_take(pool, &control->lock) != POOL_OK)
@@ -117,7 +116,12 @@ int pool_flush_to(struct pool *pool, uint64_t end_pos, plsm_error_t **err)
 {
     if (pool->mode != POOL_WRITE)
         return error_set(err, PLSM_ERROR_USAGE, "the pool is open for reading only");
+    /* acquire: durable first, so that the tail read after it is never below it */
+    const uint64_t durable = atomic_load_explicit(&pool->control->durable, memory_order_acquire);
     const uint64_t tail = atomic_load_explicit(&pool->control->tail, memory_order_relaxed);
+    if (durable > tail)
+        return pool_corrupt(
+            pool, FORMAT_CONTROL_OFFSET, err, "control words contradict each other");
     return flush_reach(pool, end_pos < tail ? end_pos : tail, err);
 }
 

@@ -9,8 +9,9 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#define FOLLOW_SLICE_NS    (250 * NS_PER_MS) /* how late a deleted or cut file is noticed */
-#define FOLLOW_POLL_MIN_NS (NS_PER_MS / 4)   /* a read-only follower cannot announce itself */
+#define FOLLOW_SLICE_NS                                                                            \
+    (125 * NS_PER_MS) /* how late a deleted file, or a waker that died, is noticed */
+#define FOLLOW_POLL_MIN_NS (NS_PER_MS / 4) /* a read-only follower cannot announce itself */
 #define FOLLOW_POLL_MAX_NS (5 * NS_PER_MS)
 
 void follow_wake_sleepers(struct pool *pool)

@@ -23,8 +23,8 @@ static uint64_t child_next(struct cursor *cursor)
         if (r == CURSOR_FRAME)
             return frame.seq;
         child_must(r == CURSOR_EMPTY);
-        child_must(follow_wait(cursor, clock_deadline_ns(CHILD_PATIENCE_MS), &test_error) ==
-                   FOLLOW_READY);
+        child_must(
+            follow_wait(cursor, clock_deadline_ns(CHILD_PATIENCE_MS), &test_error) == FOLLOW_READY);
     }
 }
 
@@ -75,8 +75,8 @@ static void test_follow_deadline_ends_the_wait(void **state)
     static const uint64_t timeouts_ms[] = {0, 1, 30, 300};
     for (size_t i = 0; i < 4; i++) {
         const uint64_t from_ns = clock_monotonic_ns();
-        assert_int_equal(follow_wait(&cursor, clock_deadline_ns(timeouts_ms[i]), &test_error),
-            FOLLOW_TIMEOUT);
+        assert_int_equal(
+            follow_wait(&cursor, clock_deadline_ns(timeouts_ms[i]), &test_error), FOLLOW_TIMEOUT);
         assert_true(test_elapsed_ms(from_ns) >= timeouts_ms[i]);
     }
     test_append(pool, "{}");
@@ -213,7 +213,8 @@ static void test_follow_ping_pong_loses_no_wake_up(void **state)
             const int r = cursor_next(&cursor, &frame, &gap, &test_error);
             n += r == CURSOR_FRAME;
             if (r == CURSOR_EMPTY)
-                assert_int_equal(follow_wait(&cursor, clock_deadline_ns(CHILD_PATIENCE_MS), &test_error),
+                assert_int_equal(
+                    follow_wait(&cursor, clock_deadline_ns(CHILD_PATIENCE_MS), &test_error),
                     FOLLOW_READY);
         }
         const uint64_t took_ns = clock_monotonic_ns() - from_ns;

@@ -27,6 +27,7 @@
 #define FORMAT_RING_MIN     1024u
 #define FORMAT_SLOT_SIZE    16u
 #define FORMAT_WITNESSES    160u
+#define FORMAT_LEASE_BITS   15
 #define FORMAT_LEASE_MAX    32767u
 #define FORMAT_LOCK_WAITERS 0x80000000u /* set in a lock word while somebody sleeps on it */
 
@@ -61,6 +62,16 @@ struct commit_record {
     _Atomic(uint64_t) time_ns; /* of the last message */
 };
 
+/* A word that a flipped bit in any of the three changes: sums of odd multiples, folded. Zeros are
+ * not right by themselves. */
+static inline uint32_t commit_check(uint64_t end_pos, uint64_t next_seq, uint64_t time_ns)
+{
+    const uint64_t sum = end_pos * UINT64_C(0x9e3779b97f4a7c15) +
+                         next_seq * UINT64_C(0xbf58476d1ce4e5b9) +
+                         time_ns * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t)(sum >> 32) ^ (uint32_t)sum ^ 0x6b8d3c15u;
+}
+
 struct witness_slot {
     _Atomic(uint32_t) pid;
     _Atomic(uint32_t) namespace;
@@ -72,11 +83,12 @@ struct witness_slot {
 struct control {
     FORMAT_LINE _Atomic(uint64_t) tail; /* the commit point: everything before it is visible */
     struct commit_record commits[2];
+    _Atomic(uint32_t) commit_checks[2]; /* commit_check() of each: its words fit each other */
 
     FORMAT_LINE _Atomic(uint64_t) head; /* everything before it may be overwritten */
     _Atomic(uint64_t) n_damaged;        /* times a writer had to step over damage */
 
-    FORMAT_LINE _Atomic(uint32_t) lock; /* lease number of the writer inside, 0: free */
+    FORMAT_LINE _Atomic(uint32_t) lock; /* lease word of the writer inside, 0: free */
 
     FORMAT_LINE _Atomic(uint32_t) wake; /* counts wake-ups; followers sleep on it */
     _Atomic(uint32_t) sleepers;         /* not 0: somebody may sleep */
@@ -84,7 +96,7 @@ struct control {
     FORMAT_LINE _Atomic(uint64_t) durable; /* everything before it survives a power loss */
     _Atomic(uint64_t) durable_known;       /* a value of durable that is itself on the disk */
     _Atomic(uint64_t) flush_target;        /* what the last flush began to make durable */
-    _Atomic(uint32_t) flush_lock;          /* lease number of the flush leader, 0: none */
+    _Atomic(uint32_t) flush_lock;          /* lease word of the flush leader, 0: none */
     _Atomic(uint32_t) flush_failed;        /* not 0: a sync failed; nothing is durable any more */
     _Atomic(uint32_t) name_durable;        /* not 0: the file's name is on the disk, too */
 

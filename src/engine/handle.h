@@ -23,7 +23,7 @@ struct pool {
     bool can_wake;    /* the control words are mapped writable: a follower may announce itself */
     bool unrecovered; /* a dead machine's pool that we may not repair: only intact frames count */
 
-    _Atomic(uint32_t) lease;     /* ours; 0: not taken yet */
+    _Atomic(uint32_t) lease;     /* our lease word; 0: not taken yet */
     _Atomic(uint64_t) lap_start; /* position of ring offset 0 in the lap last used; a hint */
     _Atomic(uint64_t) warm_pos;  /* pages before it were made ready for writing */
     atomic_bool truncated;       /* the file shrank under the mapping */
@@ -69,6 +69,9 @@ static inline uint64_t ring_offset_of(uint64_t ring_size, uint64_t *lap_start, u
  * lock held; ring_state_peek tries without, and gives up after many writers got in between. */
 bool ring_state_load(const struct pool *pool, struct ring_state *out_state);
 bool ring_state_peek(const struct pool *pool, struct ring_state *out_state);
+
+/* The part of it that the commit record for this tail holds; head as it stands, unchecked. */
+bool ring_commit_load(const struct pool *pool, uint64_t tail, struct ring_state *out_state);
 
 /* Whether head and tail may be those of this ring at all. */
 static inline bool ring_words_valid(const struct pool *pool, uint64_t head, uint64_t tail)

@@ -13,12 +13,15 @@
 #define LOCK_CHECK_NS (10 * NS_PER_MS) /* after which a waiter asks whether the owner lives */
 #define FLOCK_POLL_NS (2 * NS_PER_MS)
 
-bool lease_is_dead(struct pool *pool, uint32_t lease)
+bool lease_is_dead(struct pool *pool, uint32_t owner)
 {
-    if (lease == atomic_load_explicit(&pool->lease, memory_order_relaxed))
+    const uint32_t own = atomic_load_explicit(&pool->lease, memory_order_relaxed);
+    const uint32_t lease = lease_number(owner);
+
+    if (owner == own)
         return false; /* another thread of this handle */
-    if (lease == 0 || lease > FORMAT_LEASE_MAX)
-        return true; /* nobody's number */
+    if (lease == 0 || lease == lease_number(own))
+        return true; /* nobody's number, or ours in the life of another */
     const int held = file_lease_held(pool->fd, lease);
     if (held != 1)
         return held == 0;
@@ -102,9 +105,8 @@ void lock_wake(_Atomic(uint32_t) *word)
 static void lease_free_inherited(_Atomic(uint32_t) *word, uint32_t lease)
 {
     uint32_t value = atomic_load_explicit(word, memory_order_relaxed);
-    if ((value & ~FORMAT_LOCK_WAITERS) == lease &&
-        atomic_compare_exchange_strong_explicit(
-            word, &value, 0, memory_order_acq_rel, memory_order_relaxed))
+    if (lease_number(value) == lease && atomic_compare_exchange_strong_explicit(word, &value, 0,
+                                            memory_order_acq_rel, memory_order_relaxed))
         futex_wake_all(word);
 }
 
@@ -170,7 +172,9 @@ static int lease_take_locked(struct pool *pool, plsm_error_t **err)
     }
     lease_free_inherited(&pool->control->lock, lease);
     lease_free_inherited(&pool->control->flush_lock, lease);
-    atomic_store_explicit(&pool->lease, lease, memory_order_relaxed);
+    const uint64_t draw = clock_monotonic_ns() * UINT64_C(0x9e3779b97f4a7c15);
+    const uint32_t generation = (uint32_t)(draw >> 48) << FORMAT_LEASE_BITS & ~FORMAT_LOCK_WAITERS;
+    atomic_store_explicit(&pool->lease, lease | generation, memory_order_relaxed);
     return POOL_OK;
 }
 

@@ -1,6 +1,6 @@
 /* Leases and the two locks made of them.
  *
- * A lock word in the file holds the lease number of its owner, 0 while free, and a bit that says
+ * A lock word in the file holds the lease word of its owner, 0 while free, and a bit that says
  * somebody sleeps on it. A lease is a byte of the file that the kernel keeps locked for an open
  * file description, so it ends with its process however that ends; a second witness (process
  * number and a moment of its life) covers the case that a child inherited the description.
@@ -10,6 +10,14 @@
 #define ENGINE_LEASE_H
 
 #include "engine/handle.h"
+
+/* A lock word names its owner by lease number and generation: bits 0-14 and 15-30. The generation
+ * is drawn when the lease is taken, so that who finds a dead owner and takes its word over cannot
+ * hit a living one that was given the number meanwhile. */
+static inline uint32_t lease_number(uint32_t word)
+{
+    return word & FORMAT_LEASE_MAX;
+}
 
 /* Takes a lease for the handle, and the shared flock that every writer holds. Waits for a
  * foreign exclusive flock. POOL_OK, POOL_BUSY or -1. */
@@ -61,7 +69,7 @@ static inline void lock_release(_Atomic(uint32_t) *word)
 }
 
 /* Whether the owner named by a lock word has ended. */
-bool lease_is_dead(struct pool *pool, uint32_t lease);
+bool lease_is_dead(struct pool *pool, uint32_t owner);
 
 /* Handles that fork() must know of. */
 void lease_register(struct pool *pool);

@@ -115,10 +115,10 @@ static void test_lease_number_of_a_dead_owner_does_not_revive_it(void **state)
     pool_close(looker);
     child_kill(&child);
 
-    scoped(file_close) int others = occupy_leases_except(dead);
+    scoped(file_close) int others = occupy_leases_except(lease_number(dead));
     assert_true(others >= 0);
     scoped(pool_close) struct pool *heir = test_open_patient(pool_file, 0);
-    assert_int_equal(heir->lease, dead);
+    assert_int_equal(lease_number(heir->lease), lease_number(dead));
     check_taken_over(heir);
 }
 
@@ -186,13 +186,13 @@ static void check_dead_owner_with_a_clone(const char *name, bool reaped)
     assert_true(child_speaks(&child, CHILD_PATIENCE_MS));
     assert_int_equal(read(child.from, &clone, sizeof(clone)), sizeof(clone));
     child_expect(&child, 'h');
-    assert_int_equal(file_lease_held(pool->fd, pool->control->lock), 1);
+    assert_int_equal(file_lease_held(pool->fd, lease_number(pool->control->lock)), 1);
     kill(child.pid, SIGKILL);
     if (reaped)
         assert_int_equal(waitpid(child.pid, NULL, 0), child.pid);
     else
         child_wait_dead(&child);
-    assert_int_equal(file_lease_held(pool->fd, pool->control->lock), 1);
+    assert_int_equal(file_lease_held(pool->fd, lease_number(pool->control->lock)), 1);
     check_taken_over(pool);
     kill(clone, SIGKILL);
     if (!reaped)
@@ -401,8 +401,7 @@ static void test_lease_foreign_flock_makes_writers_wait(void **state)
     struct pool *pool = NULL;
     options.busy_timeout_ms = 200;
     const uint64_t from_ns = clock_monotonic_ns();
-    assert_int_equal(
-        pool_open(pool_file, POOL_WRITE, &options, &pool, &test_error), POOL_BUSY);
+    assert_int_equal(pool_open(pool_file, POOL_WRITE, &options, &pool, &test_error), POOL_BUSY);
     assert_true(test_elapsed_ms(from_ns) >= 200);
     assert_null(pool);
     pool_close(test_open(pool_file, POOL_READ)); /* readers do not care */
@@ -435,8 +434,9 @@ static void test_lease_garbage_in_a_lock_word_is_nobody(void **state)
 }
 
 TESTS(test_lease_locks_of_a_killed_writer_are_taken_over, test_lease_one_try_also_sees_a_dead_owner,
-    test_lease_number_of_a_dead_owner_does_not_revive_it, test_lease_none_left_is_an_error_not_a_hang,
-    test_lease_stopped_owner_is_alive, test_lease_kept_by_a_raw_clone_does_not_keep_the_owner_alive,
+    test_lease_number_of_a_dead_owner_does_not_revive_it,
+    test_lease_none_left_is_an_error_not_a_hang, test_lease_stopped_owner_is_alive,
+    test_lease_kept_by_a_raw_clone_does_not_keep_the_owner_alive,
     test_lease_kept_by_a_raw_clone_of_an_unreaped_owner_is_taken_over,
     test_lease_inherited_handle_works_in_the_child,
     test_lease_forked_child_that_dies_inside_is_taken_over, test_lease_fork_amid_appending_threads,

@@ -36,6 +36,8 @@ static int pool_write_header(int fd, const struct superblock *superblock)
     atomic_init(&control->head, superblock->first_pos);
     atomic_init(&control->commits[0].end_pos, superblock->first_pos);
     atomic_init(&control->commits[0].next_seq, superblock->first_seq);
+    atomic_init(
+        &control->commit_checks[0], commit_check(superblock->first_pos, superblock->first_seq, 0));
     atomic_init(&control->commits[1].end_pos, UINT64_MAX);
     atomic_init(&control->durable, superblock->first_pos);
     atomic_init(&control->durable_known, superblock->first_pos);

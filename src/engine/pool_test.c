@@ -1,6 +1,7 @@
 #include "engine/pool_test.h"
 
 #include "engine/format.h"
+#include "engine/handle.h"
 
 static void test_pool_gives_back_what_was_appended(void **state)
 {
@@ -223,9 +224,42 @@ static void test_pool_times_never_go_back(void **state)
     assert_int_equal(cursor_next(&cursor, &frame, &gap, &test_error), CURSOR_EMPTY);
 }
 
+/* The seqs that a flipped bit would make readers and writers believe. */
+static void test_pool_damaged_next_seq_is_refused_not_followed(void **state)
+{
+    (void)state;
+    const struct message message = test_message("{}");
+    for (unsigned bit = 0; bit < 64; bit++) {
+        scoped(pool_close) struct pool *pool = test_pool("next-seq", 8192);
+        struct appended appended;
+        struct pool_info info;
+        struct pool_report report;
+        test_append(pool, "{}");
+        pool->control->commits[0].next_seq ^= UINT64_C(1) << bit;
+        pool->control->commits[1].next_seq ^= UINT64_C(1) << bit;
+        check_fails(pool_append(pool, &message, 1, &appended, &test_error), PLSM_ERROR_CORRUPT);
+        check_fails(pool_info(pool, &info, &test_error), PLSM_ERROR_CORRUPT);
+        check_ok(pool_verify(pool, &report, &test_error));
+        assert_int_equal(report.n_issues, 1);
+    }
+}
+
+static void test_pool_durable_beyond_the_tail_promises_nothing(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *pool = test_pool("durable", 8192);
+    struct pool_report report;
+    test_append(pool, "{}");
+    pool->control->durable = UINT64_C(1) << 40;
+    check_fails(pool_flush(pool, &test_error), PLSM_ERROR_CORRUPT);
+    check_ok(pool_verify(pool, &report, &test_error));
+    assert_int_equal(report.n_issues, 1);
+}
+
 TESTS(test_pool_gives_back_what_was_appended, test_pool_batch_is_visible_as_a_whole_and_in_order,
     test_pool_sizes_are_those_of_the_contract, test_pool_create_refuses_impossible_sizes,
     test_pool_create_leaves_an_existing_file_alone, test_pool_files_are_private,
     test_pool_message_of_the_rings_size_fits_and_one_more_byte_does_not,
     test_pool_overtaken_cursor_is_told_what_it_lost, test_pool_numbers_may_be_large,
-    test_pool_times_never_go_back)
+    test_pool_times_never_go_back, test_pool_damaged_next_seq_is_refused_not_followed,
+    test_pool_durable_beyond_the_tail_promises_nothing)

@@ -123,6 +123,8 @@ static void recover_set(struct pool *pool, const struct run *run)
     atomic_store_explicit(&control->commits[1].end_pos, UINT64_MAX, memory_order_relaxed);
     atomic_store_explicit(&commit->next_seq, run->next_seq, memory_order_relaxed);
     atomic_store_explicit(&commit->time_ns, run->time_ns, memory_order_relaxed);
+    atomic_store_explicit(&control->commit_checks[0],
+        commit_check(run->end, run->next_seq, run->time_ns), memory_order_relaxed);
     atomic_store_explicit(&commit->end_pos, run->end, memory_order_relaxed);
     atomic_store_explicit(&control->head, run->start, memory_order_relaxed);
     atomic_store_explicit(&control->tail, run->end, memory_order_release);
@@ -132,26 +134,13 @@ static void recover_set(struct pool *pool, const struct run *run)
  * records, and may be of another moment: where it does not fit, anything within a ring may be. */
 static bool recover_load(const struct pool *pool, struct ring_state *out_state)
 {
-    const struct control *control = pool->control;
-    const uint64_t tail = atomic_load_explicit(&control->tail, memory_order_relaxed);
-    const uint64_t head = atomic_load_explicit(&control->head, memory_order_relaxed);
+    const uint64_t tail = atomic_load_explicit(&pool->control->tail, memory_order_relaxed);
 
-    for (unsigned i = 0; i < 2; i++) {
-        const struct commit_record *commit = &control->commits[i];
-        if (atomic_load_explicit(&commit->end_pos, memory_order_relaxed) != tail)
-            continue;
-        *out_state = (struct ring_state){
-            .head = head,
-            .tail = tail,
-            .next_seq = atomic_load_explicit(&commit->next_seq, memory_order_relaxed),
-            .time_ns = atomic_load_explicit(&commit->time_ns, memory_order_relaxed),
-            .commit = i,
-        };
-        if (!ring_words_valid(pool, head, tail))
-            out_state->head = tail > pool->ring_size ? tail - pool->ring_size : 0;
-        return tail % FORMAT_FRAME_ALIGN == 0 && out_state->next_seq != 0;
-    }
-    return false;
+    if (tail % FORMAT_FRAME_ALIGN != 0 || !ring_commit_load(pool, tail, out_state))
+        return false;
+    if (!ring_words_valid(pool, out_state->head, tail))
+        out_state->head = tail > pool->ring_size ? tail - pool->ring_size : 0;
+    return true;
 }
 
 static int recover_locked(struct pool *pool, plsm_error_t **err)

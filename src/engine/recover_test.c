@@ -60,8 +60,8 @@ int fsync(int fd)
 static size_t message_text(char *text, uint64_t seq)
 {
     const size_t len = model[seq - 1].len;
-    const int n = sprintf(text, "{\"seq\":%llu,\"mark\":%u}", (unsigned long long)seq,
-        model[seq - 1].mark);
+    const int n =
+        sprintf(text, "{\"seq\":%llu,\"mark\":%u}", (unsigned long long)seq, model[seq - 1].mark);
     for (size_t i = (size_t)n; i < len; i++)
         text[i] = (char)('a' + (seq + i) % 26);
     return len > (size_t)n ? len : (size_t)n;
@@ -205,7 +205,8 @@ static void check_image(const uint8_t *image, uint64_t oldest_retained)
     check_ok(pool_get(pool, seq, &frame, &test_error));
 }
 
-static void simulate(struct rng *rng, const struct habits *habits, uint64_t *n_images, uint64_t until)
+static void simulate(
+    struct rng *rng, const struct habits *habits, uint64_t *n_images, uint64_t until)
 {
     static uint8_t image[POOL_BYTES];
     struct pool_info info;

@@ -5,7 +5,7 @@
 /* Writers that may come between before a peek gives up: each takes longer than a peek. */
 #define PEEK_TRIES 1000
 
-static bool ring_state_read(const struct pool *pool, uint64_t tail, struct ring_state *out_state)
+bool ring_commit_load(const struct pool *pool, uint64_t tail, struct ring_state *out_state)
 {
     const struct control *control = pool->control;
 
@@ -18,9 +18,15 @@ static bool ring_state_read(const struct pool *pool, uint64_t tail, struct ring_
         out_state->next_seq = atomic_load_explicit(&commit->next_seq, memory_order_relaxed);
         out_state->time_ns = atomic_load_explicit(&commit->time_ns, memory_order_relaxed);
         out_state->commit = i;
-        return ring_words_valid(pool, out_state->head, tail) && out_state->next_seq != 0;
+        return commit_check(tail, out_state->next_seq, out_state->time_ns) ==
+               atomic_load_explicit(&control->commit_checks[i], memory_order_relaxed);
     }
     return false;
+}
+
+static bool ring_state_read(const struct pool *pool, uint64_t tail, struct ring_state *out_state)
+{
+    return ring_commit_load(pool, tail, out_state) && ring_words_valid(pool, out_state->head, tail);
 }
 
 bool ring_state_load(const struct pool *pool, struct ring_state *out_state)

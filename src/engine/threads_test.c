@@ -122,7 +122,8 @@ static void *fetcher(void *arg)
     for (uint64_t n = 0; !atomic_load(&stop); n++) {
         thread_must(pool_info(shared_pool, &info, &err) == POOL_OK);
         if (info.n_messages > 0) {
-            const int r = pool_get(shared_pool, info.oldest_seq + n % info.n_messages, &frame, &err);
+            const int r =
+                pool_get(shared_pool, info.oldest_seq + n % info.n_messages, &frame, &err);
             thread_must(r == POOL_OK || r == POOL_MISSING);
         }
         if (n % 64 == 0) {

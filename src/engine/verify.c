@@ -128,11 +128,16 @@ int pool_verify(struct pool *pool, struct pool_report *out_report, plsm_error_t 
     struct frame_header header;
 
     memset(out_report, 0, sizeof(*out_report));
+    /* acquire: durable first, so that the tail read after it is never below it */
+    const uint64_t durable = atomic_load_explicit(&pool->control->durable, memory_order_acquire);
     if (!ring_state_peek(pool, &verify.state)) {
         verify_issue(
             &verify, "control", FORMAT_CONTROL_OFFSET, 0, "control words contradict each other");
         return 0;
     }
+    if (durable > verify.state.tail)
+        verify_issue(&verify, "control", FORMAT_CONTROL_OFFSET, 0,
+            "more is said to be durable than was appended");
     verify.pos = verify.state.head;
     while (verify.pos < verify.state.tail) {
         if (verify_step(&verify))

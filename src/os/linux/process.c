@@ -101,7 +101,7 @@ static bool process_is_zombie(const char *stat_text)
     const char *process_state = process_stat_field(stat_text, 3);
     const char *n_threads = process_stat_field(stat_text, 20);
     return process_state != NULL && n_threads != NULL &&
-        (*process_state == 'Z' || *process_state == 'X') && strtoul(n_threads, NULL, 10) <= 1;
+           (*process_state == 'Z' || *process_state == 'X') && strtoul(n_threads, NULL, 10) <= 1;
 }
 
 bool process_is_gone(const struct process_witness *witness)
