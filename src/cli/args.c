@@ -16,9 +16,24 @@ enum global {
 };
 
 static const char *const color_choices[] = {"auto", "always", "never", NULL};
-static const struct option option_dir = {.name = "dir", .kind = ARG_TEXT, .value = "DIR"};
-static const struct option option_color = {
-    .name = "color", .kind = ARG_CHOICE, .value = "COLOR", .choices = color_choices};
+
+const struct option args_globals[N_ARG_GLOBALS] = {
+    [ARG_GLOBAL_DIR] = {.name = "dir",
+        .kind = ARG_TEXT,
+        .value = "DIR",
+        .fallback = "~/.plasmite/pools",
+        .summary = "Pool directory for names"},
+    [ARG_GLOBAL_COLOR] = {.name = "color",
+        .kind = ARG_CHOICE,
+        .value = "COLOR",
+        .fallback = "auto",
+        .choices = color_choices,
+        .summary = "Colour of output"},
+    [ARG_GLOBAL_HELP] = {.name = "help",
+        .letter = 'h',
+        .summary = "Print help (-h is short, --help is full)"},
+    [ARG_GLOBAL_VERSION] = {.name = "version", .letter = 'V', .summary = "Print the version"},
+};
 
 struct parser {
     const struct command *root;
@@ -298,9 +313,10 @@ static struct found args_find_global(struct parser *parser, const char *name, si
 {
     struct found found = {.global = GLOBAL_NONE};
     if (len == 3 && memcmp(name, "dir", 3) == 0 && !parser->command->own_globals)
-        found = (struct found){&option_dir, &parser->args->dir, 0, GLOBAL_DIR};
+        found = (struct found){&args_globals[ARG_GLOBAL_DIR], &parser->args->dir, 0, GLOBAL_DIR};
     else if (len == 5 && memcmp(name, "color", 5) == 0)
-        found = (struct found){&option_color, &parser->args->color, 0, GLOBAL_COLOR};
+        found =
+            (struct found){&args_globals[ARG_GLOBAL_COLOR], &parser->args->color, 0, GLOBAL_COLOR};
     else if ((len == 4 && memcmp(name, "help", 4) == 0) ||
              (len == 5 && memcmp(name, "-help", 5) == 0))
         found.global = GLOBAL_HELP;

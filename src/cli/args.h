@@ -1,8 +1,8 @@
 /* The command line: one table a command, and the parser that reads argv by it.
  *
  * A table names every option, argument, conflict and sentence of help of its command; the
- * parser (args.c), the help texts (help.c) and whatever is generated from them later have no
- * other source. The parser knows no command; it only borrows argv, which outlives everything. */
+ * parser (args.c), the help texts (help.c), the completions and the manual have no other
+ * source. The parser knows no command; it only borrows argv, which outlives everything. */
 #ifndef CLI_ARGS_H
 #define CLI_ARGS_H
 
@@ -45,6 +45,16 @@ struct positional {
     const char *const *choices;
     const char *summary;
 };
+
+/* The options of the program itself. --help belongs to every command. */
+enum {
+    ARG_GLOBAL_DIR,
+    ARG_GLOBAL_COLOR,
+    ARG_GLOBAL_HELP,
+    ARG_GLOBAL_VERSION,
+    N_ARG_GLOBALS,
+};
+extern const struct option args_globals[N_ARG_GLOBALS];
 
 /* Two options that exclude each other; ARG_POSITIONAL(i) stands for the i-th positional. The
  * message names them in this order. */

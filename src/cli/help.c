@@ -90,12 +90,11 @@ static void help_option(const struct option *option, bool full, size_t width, st
             (const char *)description.buf.data, width);
 }
 
-static const struct option option_help = {
-    .name = "help", .letter = 'h', .summary = "Print help (-h is short, --help is full)"};
+static const struct option *const option_help = &args_globals[ARG_GLOBAL_HELP];
 
 static size_t help_width(const struct command *command)
 {
-    size_t width = help_option_width(&option_help);
+    size_t width = help_option_width(option_help);
     for (size_t i = 0; i < command->n_options; i++) {
         const size_t option = help_option_width(&command->options[i]);
         if (!command->options[i].hidden && option > width)
@@ -126,7 +125,7 @@ static void help_group(
     if (heading == NULL) {
         if (full && !first)
             text_str(text, "\n");
-        help_option(&option_help, full, width, text);
+        help_option(option_help, full, width, text);
     }
 }
 
@@ -220,13 +219,10 @@ static void help_root(const struct command *root, struct text *text)
         help_entry(text, false, child->name, strlen(child->name), child->summary, width);
     }
     help_entry(text, false, "help", strlen("help"), "Print help for a command", width);
-    text_str(text,
-        "\nOPTIONS\n"
-        "      --dir <DIR>      Pool directory for names [default: ~/.plasmite/pools]\n"
-        "      --color <COLOR>  Colour of output [default: auto] [possible values: auto, always, "
-        "never]\n"
-        "  -h, --help           Print help\n"
-        "  -V, --version        Print the version\n");
+    text_str(text, "\nOPTIONS\n");
+    for (size_t i = 0; i < N_ARG_GLOBALS; i++)
+        help_option(
+            &args_globals[i], false, help_option_width(&args_globals[ARG_GLOBAL_COLOR]), text);
     text_printf(text, "\n%s", root->notes);
 }
 
