@@ -15,5 +15,6 @@ extern const struct command command_fetch;
 extern const struct command command_follow;
 extern const struct command command_doctor;
 extern const struct command command_version;
+extern const struct command command_completion;
 
 #endif

@@ -217,6 +217,7 @@ static int feed_run(struct context *context, const struct args *args, plsm_error
 }
 
 static const char *const in_choices[] = {"auto", "jsonl", "json", "seq", "jq", NULL};
+static const char *const durability_choices[] = {"fast", "flush", NULL};
 static const char *const errors_choices[] = {"stop", "skip", NULL};
 static const char remote_heading[] = "Remote options (remote refs only)";
 
@@ -236,6 +237,7 @@ static const struct option feed_option_table[N_OPTIONS] = {
         .kind = ARG_TEXT,
         .value = "DURABILITY",
         .fallback = "fast",
+        .choices = durability_choices,
         .summary = "fast, or flush: on stable storage before the receipt",
         .details = "fast: survives the death of any process. flush: on stable storage before the "
                    "receipt, so that it survives a power loss."},

@@ -10,6 +10,7 @@ static const struct command *const root_children[] = {
     &command_follow,
     &command_doctor,
     &command_version,
+    &command_completion,
     NULL,
 };
 
