@@ -13,6 +13,7 @@ enum state {
     STATE_ESCAPE,
     STATE_TOKEN, /* in a number or literal */
     STATE_DONE,
+    STATE_DEAD,
 };
 
 void extent_init(struct extent *extent)
@@ -104,7 +105,8 @@ static bool extent_step(struct extent *extent, uint8_t byte)
     case STATE_STRING:
     case STATE_ESCAPE:
     case STATE_TOKEN:
-    case STATE_DONE: break;
+    case STATE_DONE:
+    case STATE_DEAD: break;
     }
     return false;
 }
@@ -151,14 +153,19 @@ static bool extent_take(struct extent *extent, const uint8_t *text, size_t len, 
 int extent_feed(struct extent *extent, const uint8_t *text, size_t len, size_t *out_used)
 {
     size_t at = 0;
-    while (at < len && extent->state != STATE_DONE) {
-        if (!extent_take(extent, text, len, &at)) {
-            *out_used = at;
-            return EXTENT_DEAD;
-        }
+    while (at < len && extent->state != STATE_DONE && extent->state != STATE_DEAD) {
+        if (!extent_take(extent, text, len, &at))
+            extent->state = STATE_DEAD;
     }
     *out_used = at;
+    if (extent->state == STATE_DEAD)
+        return EXTENT_DEAD;
     return extent->state == STATE_DONE ? EXTENT_DONE : EXTENT_MORE;
+}
+
+void extent_refuse(struct extent *extent)
+{
+    extent->state = STATE_DEAD;
 }
 
 int extent_finish(const struct extent *extent)

@@ -28,9 +28,12 @@ struct extent {
 void extent_init(struct extent *extent);
 
 /* Reads on. *out_used is how many bytes belong to the value (DONE) or lead to the offending
- * byte (DEAD); all of them with MORE. Blanks before the value belong to it. A number or literal
+ * byte (DEAD, and so it stays); all of them with MORE. Blanks before the value belong to it. A number or literal
  * outside brackets ends only with the byte behind it: see extent_finish. */
 int extent_feed(struct extent *extent, const uint8_t *text, size_t len, size_t *out_used);
+
+/* The caller knows better: DEAD from now on. */
+void extent_refuse(struct extent *extent);
 
 /* The text is at its end: DONE if that ends a number or literal, MORE if the value is cut off. */
 int extent_finish(const struct extent *extent);

@@ -183,7 +183,8 @@ static bool ingest_start(struct ingest *ingest)
 int ingest_next(struct ingest *ingest, struct ingest_record *out_record, plsm_error_t **err)
 {
     if (__builtin_expect(ingest->results.data == NULL, 0) &&
-        buf_reserve(&ingest->results, INGEST_RESULTS) < 0)
+        (buf_reserve(&ingest->input, INGEST_BLOCK) < 0 ||
+            buf_reserve(&ingest->results, INGEST_RESULTS) < 0))
         return error_oom(err);
     if (ingest->results.len > INGEST_BATCH)
         return INGEST_FULL;

@@ -24,19 +24,47 @@ int ingest_json_next(struct ingest *ingest, struct ingest_record *out_record)
 }
 
 /* Records of a sequence may hold broken UTF-8 (system logs do), which is replaced. */
-static int seq_finish(
+static int seq_repair(
     struct ingest *ingest, struct view text, struct ingest_record *out_record, plsm_error_t **err)
 {
-    const int r = ingest_finish(ingest, text, 0, out_record);
-    if (r != INGEST_BAD)
-        return r;
     ingest->lossy.len = 0;
     if (ingest_lossy(text, &ingest->lossy) < 0)
         return error_oom(err);
     if (ingest->lossy.len == text.len || ingest->lossy.len > LIMIT_RECORD_BYTES)
-        return r;
-    ingest->n_records--;
+        return INGEST_BAD;
+    ingest->n_records--; /* it was counted already */
     return ingest_finish(ingest, buf_view(&ingest->lossy), 0, out_record);
+}
+
+/* The length of the value at the front of text if its line ends with it; text.len otherwise. */
+static size_t seq_line(struct ingest *ingest, struct view text)
+{
+    size_t used = 0;
+    extent_init(&ingest->extent);
+    if (extent_feed(&ingest->extent, text.data, text.len, &used) != EXTENT_DONE)
+        return text.len;
+    const struct view rest = view_of(text.data + used, text.len - used);
+    const size_t blanks = ingest_skip_blanks(rest);
+    return blanks > 0 && memchr(rest.data, '\n', blanks) != NULL ? used : text.len;
+}
+
+/* A record is a value and the end of its line; what stands behind that, before the next
+ * separator, is a record of its own. So it does not matter whether the value was handed out
+ * before the rest arrived. */
+static int seq_finish(
+    struct ingest *ingest, struct view text, struct ingest_record *out_record, plsm_error_t **err)
+{
+    int r = ingest_finish(ingest, text, 0, out_record);
+    if (r != INGEST_BAD)
+        return r;
+    const size_t len = seq_line(ingest, text);
+    if (len < text.len) {
+        ingest->at = (size_t)(text.data - ingest->input.data) + len;
+        ingest->n_records--; /* it was counted already */
+        text.len = len;
+        r = ingest_finish(ingest, text, 0, out_record);
+    }
+    return r == INGEST_BAD ? seq_repair(ingest, text, out_record, err) : r;
 }
 
 /* Whether the record that no separator ends yet is a whole value and its line is at its end:
@@ -50,7 +78,13 @@ static bool seq_is_whole(struct ingest *ingest, struct view text, size_t *out_le
     const int r = extent_feed(&ingest->extent, text.data + from, text.len - from, &used);
     *out_len = text.len;
     const struct view rest = view_of(text.data + from + used, text.len - from - used);
-    return r == EXTENT_DONE && ingest_is_blank(rest) && text.data[text.len - 1] == '\n';
+    if (r != EXTENT_DONE)
+        return false;
+    if (!ingest_is_blank(rest)) {
+        extent_refuse(&ingest->extent); /* what comes later does not make it whole */
+        return false;
+    }
+    return text.data[text.len - 1] == '\n';
 }
 
 int ingest_seq_next(struct ingest *ingest, struct ingest_record *out_record, plsm_error_t **err)

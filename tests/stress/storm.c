@@ -164,7 +164,8 @@ static bool text_read(struct view data, uint32_t *out_life, uint64_t *out_count)
         return false;
     memcpy(text, data.data, data.len);
     text[data.len] = '\0';
-    if (sscanf(text, "{\"w\":%u,\"n\":%llu,\"h\":%u,\"p\":\"%n", out_life, &count, &hash, &rest_at) != 3 ||
+    if (sscanf(text, "{\"w\":%u,\"n\":%llu,\"h\":%u,\"p\":\"%n", out_life, &count, &hash,
+            &rest_at) != 3 ||
         rest_at == 0 || data.len < (size_t)rest_at + 2)
         return false;
     *out_count = count;
@@ -189,8 +190,9 @@ static void writer_run(uint32_t life)
         const uint64_t dice = random_next(&random);
         const size_t n = dice % 4 == 0 ? 1 + dice / 4 % BATCH_MAX : 1;
         for (size_t i = 0; i < n; i++)
-            messages[i] = (struct message){.data = view_of(
-                texts[i], text_make(texts[i], life, count + i, random_next(&random)))};
+            messages[i] = (struct message){
+                .data =
+                    view_of(texts[i], text_make(texts[i], life, count + i, random_next(&random)))};
         const int r = pool_append(pool, messages, n, &appended, &err);
         if (r != POOL_OK)
             die(r == POOL_BUSY ? "append: busy" : "append", err);
@@ -205,7 +207,8 @@ static void writer_run(uint32_t life)
     pool_close(pool);
 }
 
-static void follower_take(struct follower *follower, const struct pool *pool, const struct frame *frame)
+static void follower_take(
+    struct follower *follower, const struct pool *pool, const struct frame *frame)
 {
     static uint8_t copy[TEXT_MAX];
     uint32_t life = 0;
@@ -357,7 +360,8 @@ static void take_receipts(uint64_t until_ns)
         const uint64_t now_ns = clock_monotonic_ns();
         if (now_ns >= until_ns)
             return;
-        const uint64_t left_ms = until_ns == DEADLINE_NEVER ? 1000 : (until_ns - now_ns) / NS_PER_MS;
+        const uint64_t left_ms =
+            until_ns == DEADLINE_NEVER ? 1000 : (until_ns - now_ns) / NS_PER_MS;
         struct pollfd wait = {.fd = storm.pipe[0], .events = POLLIN};
         if (poll(&wait, 1, (int)left_ms) <= 0)
             continue;
@@ -461,17 +465,20 @@ static void report(uint64_t n_messages)
     printf("%u writers, %u followers, %u s: %llu messages, %llu acknowledged in %llu receipts\n",
         storm.n_writers, storm.n_followers, storm.seconds, (unsigned long long)n_messages,
         (unsigned long long)storm.n_acked, (unsigned long long)storm.n_receipts);
-    printf("%llu kills, %llu of them inside the lock; append by anyone after a kill: at most %.1f ms"
-           ", %llu over 200 ms\n",
+    printf(
+        "%llu kills, %llu of them inside the lock; append by anyone after a kill: at most %.1f ms"
+        ", %llu over 200 ms\n",
         (unsigned long long)storm.n_kills, (unsigned long long)storm.n_kills_inside,
         ms(storm.takeover_max_ns), (unsigned long long)storm.takeovers_late);
     printf("between two appends of one writer: p99.9 under %.1f ms, max %.1f ms\n",
         ms(p999(storm.pauses)), ms(storm.pause_max_ns));
     for (unsigned i = 0; i < storm.n_followers; i++) {
         const struct follower *follower = &storm.shared->followers[i];
-        printf("follower %u: %llu seen, %llu lost in %llu gaps, lag p99.9 under %.1f ms, max %.1f ms\n",
+        printf("follower %u: %llu seen, %llu lost in %llu gaps, lag p99.9 under %.1f ms, max %.1f "
+               "ms\n",
             i, (unsigned long long)follower->n_messages, (unsigned long long)follower->n_lost,
-            (unsigned long long)follower->n_gaps, ms(p999(follower->lags)), ms(follower->lag_max_ns));
+            (unsigned long long)follower->n_gaps, ms(p999(follower->lags)),
+            ms(follower->lag_max_ns));
     }
 }
 
@@ -503,7 +510,8 @@ static void finish(struct pool *looker)
             (unsigned long long)verified.issues[0].offset);
     /* a machine with fewer processors than runners has pauses of its own */
     if (storm.takeovers_late > 1 + storm.n_kills / 100 || storm.takeover_max_ns > 5 * STALL_NS)
-        wrong("%llu kills stalled everybody for over 200 ms", (unsigned long long)storm.takeovers_late);
+        wrong("%llu kills stalled everybody for over 200 ms",
+            (unsigned long long)storm.takeovers_late);
     report(n_messages);
 }
 
@@ -517,8 +525,8 @@ static void setup(void)
     unlink(storm.path);
     if (pool_create(storm.path, &options, &err) != 0)
         die("create", err);
-    storm.shared = mmap(NULL, sizeof(*storm.shared), PROT_READ | PROT_WRITE,
-        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    storm.shared = mmap(
+        NULL, sizeof(*storm.shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     storm.acked_seqs = mmap(NULL, SEQS_MAX / 8, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (storm.shared == MAP_FAILED || storm.acked_seqs == MAP_FAILED ||
@@ -538,8 +546,8 @@ int main(int argc, char **argv)
     storm.seconds = (unsigned)numbers[2];
     storm.kill_every_ms = (unsigned)numbers[3];
     storm.pool_bytes = numbers[4];
-    if (storm.n_writers < 1 || storm.n_writers > WRITERS_MAX ||
-        storm.n_followers > FOLLOWERS_MAX || storm.kill_every_ms == 0) {
+    if (storm.n_writers < 1 || storm.n_writers > WRITERS_MAX || storm.n_followers > FOLLOWERS_MAX ||
+        storm.kill_every_ms == 0) {
         fputs("usage: storm [WRITERS FOLLOWERS SECONDS [KILL_EVERY_MS [POOL_BYTES]]]\n", stderr);
         return 2;
     }
