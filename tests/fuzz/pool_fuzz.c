@@ -23,10 +23,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static uint8_t original[FILE_SIZE];
 static char path[64];
 
-static void check(bool right)
+#define check(right) check_at(right, __LINE__, #right)
+
+static void check_at(bool right, int line, const char *what)
 {
-    if (!right)
-        abort();
+    if (right)
+        return;
+    fprintf(stderr, "pool_fuzz.c:%d: %s\n", line, what);
+    abort();
 }
 
 static void read_file(uint8_t *bytes)
