@@ -215,7 +215,8 @@ static void on_alarm(int signal)
 static void exercise(const uint8_t *bytes, size_t len, size_t what, bool must_be_noticed)
 {
     case_number = what;
-    signal(SIGALRM, on_alarm);
+    const struct sigaction action = {.sa_handler = on_alarm};
+    assert_int_equal(sigaction(SIGALRM, &action, NULL), 0);
     put_image(bytes, len);
     alarm(20);
     const bool noticed = exercise_reader(what);

@@ -60,8 +60,8 @@ int fsync(int fd)
 static size_t message_text(char *text, uint64_t seq)
 {
     const size_t len = model[seq - 1].len;
-    const int n =
-        sprintf(text, "{\"seq\":%llu,\"mark\":%u}", (unsigned long long)seq, model[seq - 1].mark);
+    const int n = snprintf(text, POOL_BYTES, "{\"seq\":%llu,\"mark\":%u}", (unsigned long long)seq,
+        model[seq - 1].mark);
     for (size_t i = (size_t)n; i < len; i++)
         text[i] = (char)('a' + (seq + i) % 26);
     return len > (size_t)n ? len : (size_t)n;

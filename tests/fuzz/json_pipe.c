@@ -18,7 +18,7 @@ static int answer(char verdict, const void *bytes, size_t len)
 static int pipe_one(uint32_t len)
 {
     uint8_t *text = malloc(len == 0 ? 1 : len); /* as large as the text, for the sanitizers */
-    uint8_t *out = malloc((size_t)len + JSON_SLACK);
+    uint8_t *out = calloc(1, (size_t)len + JSON_SLACK);
     int r = -1;
     if (text != NULL && out != NULL && fread(text, 1, len, stdin) == len) {
         struct json_error error;
