@@ -44,6 +44,35 @@ struct block {
     bits in_object;
 };
 
+/* Finds what is escaped, where it is no backslash: the byte behind a run of backslashes that begins
+ * at an even place and ends at an odd one, or the other way round. False if it is none of those
+ * that may be. */
+AVX2 static __attribute__((noinline)) bool block_escapes(
+    struct blocks *s, const bits p[static 8], bits backslash, const uint8_t *at, bits *out_escaped)
+{
+    const bits even = _mm256_set1_epi8(0x55);
+    const bits none = _mm256_setzero_si256();
+    const bits behind = bits_right_behind(backslash, none, &s->behind_backslash);
+    const bits begins = bits_but(backslash, behind);
+    const bits from_even = bits_run_end(bits_and(begins, even), backslash, &s->behind_even);
+    const bits from_odd = bits_run_end(bits_but(begins, even), backslash, &s->behind_odd);
+    const bits escaped = bits_or(bits_but(from_even, even), bits_and(from_odd, even));
+
+    const struct halves h = planes_halves(p);
+    const bits high_67 = bits_but(bits_and(p[6], p[5]), p[7]);
+    const bits high_2 = bits_but(bits_but(p[5], bits_or(p[6], p[7])), p[4]);
+    const bits u = bits_and(bits_and(high_67, p[4]), bits_and(h.u1, h.l1));
+    const bits bfn = bits_but(bits_and(h.l2, bits_not(h.u2)), p[4]); /* 62, 66, 6E */
+    const bits rt = bits_and(p[4], bits_or(bits_and(h.u0, h.l2), bits_and(h.u1, h.l0)));
+    const bits signs = bits_or(bits_and(h.u0, h.l2), bits_and(h.u3, h.l3)); /* '"' and '/' */
+    bits known = bits_or(bits_and(high_67, bits_or(bfn, rt)), bits_and(high_2, signs));
+    known = bits_or(known, u);
+    *out_escaped = escaped;
+    if (bits_meet(escaped, u) && !scan_x86_unicode(s, bits_and(escaped, u), at))
+        return false;
+    return !bits_any(bits_but(escaped, known));
+}
+
 /* Finds what the bytes are. p[7] (beyond ASCII) is looked at elsewhere. */
 AVX2 static inline bool block_classify(
     struct blocks *s, struct block *b, const bits p[static 8], const uint8_t *at)
@@ -62,9 +91,9 @@ AVX2 static inline bool block_classify(
 
     const bits backslash = bits_and(bits_but(high_57, p[5]), low_c);
     b->quote = bits_and(high_2, bits_and(h.u0, h.l2));
-    if (bits_any(backslash) || s->escaped != 0) {
+    if (bits_any(backslash) || (s->behind_even | s->behind_odd) != 0) {
         bits escaped;
-        if (!scan_x86_escapes(s, backslash, at, &escaped))
+        if (!block_escapes(s, p, backslash, at, &escaped))
             return false;
         b->quote = bits_but(b->quote, escaped);
     }
@@ -194,10 +223,20 @@ AVX2 static __attribute__((noinline)) bool block_words_ok(
     return !bits_any(wrong);
 }
 
-static bool block_utf8_ok(const struct blocks *s, const uint8_t *block, const uint8_t *at)
+/* Whether the block is UTF-8. Only pieces of 32 bytes with bytes beyond ASCII, and what stands
+ * behind these, are looked at. */
+AVX2 static inline bool block_utf8_ok(
+    struct blocks *s, bits beyond_ascii, const uint8_t *block, const uint8_t *at)
 {
+    const unsigned open_end = s->beyond_ascii;
+    s->beyond_ascii = bits_tops(beyond_ascii) >> 3;
+    if (!bits_any(beyond_ascii) && open_end == 0)
+        return true;
     static const uint8_t none[32];
-    return scan_x86_utf8(block, BLOCK, at == s->text ? none : at - 32);
+    const __m256i ascii = _mm256_cmpeq_epi32(beyond_ascii, _mm256_setzero_si256());
+    const unsigned pieces = ~(unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(ascii)) & 0xff;
+    return scan_x86_utf8(
+        block, (pieces | pieces << 1 | open_end) & 0xff, at == s->text ? none : at - 32);
 }
 
 /* Judges one block. `at` is its place in the text, of which more may be seen; `block` its bytes,
@@ -209,9 +248,7 @@ AVX2 static inline bool block_check(struct blocks *s, const uint8_t *block, cons
     bits p[8];
     struct block b;
     planes_make(block, p);
-    const unsigned open_end = s->beyond_ascii;
-    s->beyond_ascii = bits_tops(p[7]) >> 3;
-    if ((bits_any(p[7]) || open_end != 0) && !block_utf8_ok(s, block, at))
+    if (!block_utf8_ok(s, p[7], block, at))
         return false;
     if (!block_classify(s, &b, p, at))
         return false;
@@ -297,7 +334,9 @@ AVX2 static inline void blocks_init(struct blocks *s, const uint8_t *text, const
     s->behind_key_place = 0;
     s->behind_key_sign = 0;
     s->behind_integer = 0;
-    s->escaped = 0;
+    s->behind_backslash = 0;
+    s->behind_even = 0;
+    s->behind_odd = 0;
     s->beyond_ascii = 0;
     s->scalar = _mm256_setzero_si256();
     s->odd = s->scalar;

@@ -18,7 +18,9 @@ struct blocks {
     unsigned behind_key_place;
     unsigned behind_key_sign;
     unsigned behind_integer;
-    unsigned escaped;
+    unsigned behind_backslash;
+    unsigned behind_even; /* runs of backslashes from an even place on */
+    unsigned behind_odd;
     unsigned beyond_ascii; /* the last block's last byte */
 
     bits scalar; /* bitmaps of the last block */
@@ -39,8 +41,8 @@ struct blocks {
 /* What is walked one by one. `at` is the block's place in the text, of which more is looked at where
  * something reaches over the block's end. */
 
-/* Sets the bytes behind a backslash; false if one of them must not be escaped. */
-AVX2 bool scan_x86_escapes(struct blocks *s, bits backslash, const uint8_t *at, bits *out_escaped);
+/* Each of these bytes, the letters of "\\uXXXX", must begin four digits; surrogates must pair. */
+AVX2 bool scan_x86_unicode(struct blocks *s, bits letters, const uint8_t *at);
 
 /* Sets the bytes that lie in an object: an opening bracket lies in what it opens, a closing one in
  * what is around it. False if a bracket does not fit. */
@@ -54,8 +56,8 @@ AVX2 bool scan_x86_empty(const struct blocks *s, bits empty, const uint8_t *at);
  * behind it. */
 AVX2 bool scan_x86_exponents(bits letters, const uint8_t *at);
 
-/* Whether the len bytes at `at`, a multiple of 32, are UTF-8 as far as they go; `before` are the 32
- * bytes before them. */
-AVX2 bool scan_x86_utf8(const uint8_t *at, size_t len, const uint8_t before[static 32]);
+/* Whether those 32-byte pieces of the block whose bits are set in `pieces` are UTF-8, after what
+ * stands before them; `before` are the 32 bytes before the block. */
+AVX2 bool scan_x86_utf8(const uint8_t *block, unsigned pieces, const uint8_t before[static 32]);
 
 #endif

@@ -81,14 +81,13 @@ AVX2 static inline __m256i utf8_load(const uint8_t *at)
     return _mm256_loadu_si256((const __m256i *)(const void *)at);
 }
 
-AVX2 bool scan_x86_utf8(const uint8_t *at, size_t len, const uint8_t before[static 32])
+AVX2 bool scan_x86_utf8(const uint8_t *block, unsigned pieces, const uint8_t before[static 32])
 {
-    __m256i last = utf8_load(before);
     __m256i faults = _mm256_setzero_si256();
-    for (size_t i = 0; i < len; i += 32) {
-        const __m256i v = utf8_load(at + i);
-        faults = _mm256_or_si256(faults, utf8_faults(v, last));
-        last = v;
+    for (; pieces != 0; pieces &= pieces - 1) {
+        const uint8_t *at = block + 32 * __builtin_ctz(pieces);
+        const __m256i last = utf8_load(at == block ? before : at - 32);
+        faults = _mm256_or_si256(faults, utf8_faults(utf8_load(at), last));
     }
     return _mm256_testz_si256(faults, faults) != 0;
 }

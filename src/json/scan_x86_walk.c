@@ -1,50 +1,21 @@
-/* What the scanner for x86 looks at one by one: escapes, brackets, exponents, empty brackets. */
+/* What the scanner for x86 looks at one by one: brackets, \u escapes, exponents. */
 #include "json/scan_x86.h"
 
-/* Whether the escape at this backslash is one; it may reach into the next blocks. */
-static bool escape_ok_at(struct blocks *s, const uint8_t *at)
-{
-    if (at < s->escape_ok)
-        return true;
-    if (s->end - at < 2)
-        return false;
-    switch (at[1]) {
-    case '"':
-    case '\\':
-    case '/':
-    case 'b':
-    case 'f':
-    case 'n':
-    case 'r':
-    case 't': return true;
-    case 'u': break;
-    default: return false;
-    }
-    const size_t len = scan_unicode_escape(at, s->end);
-    s->escape_ok = at + len; /* the second half of a surrogate pair is not looked at alone */
-    return len > 0;
-}
-
-AVX2 bool scan_x86_escapes(struct blocks *s, bits backslash, const uint8_t *at, bits *out_escaped)
+AVX2 bool scan_x86_unicode(struct blocks *s, bits letters, const uint8_t *at)
 {
     uint64_t words[4];
-    bits_store(words, backslash);
+    bits_store(words, letters);
     for (int i = 0; i < 4; i++, at += 64) {
-        uint64_t escaped = s->escaped;
-        uint64_t left = words[i] & ~escaped;
-        s->escaped = 0;
-        while (left != 0) {
-            const int index = __builtin_ctzll(left);
-            const uint64_t bit = UINT64_C(1) << index;
-            if (!escape_ok_at(s, at + index))
+        for (uint64_t left = words[i]; left != 0; left &= left - 1) {
+            const uint8_t *escape = at + __builtin_ctzll(left) - 1;
+            if (escape < s->escape_ok)
+                continue; /* the second half of a surrogate pair */
+            const size_t len = scan_unicode_escape(escape, s->end);
+            if (len == 0)
                 return false;
-            escaped |= bit << 1;
-            s->escaped = (unsigned)(bit >> 63);
-            left &= ~(bit | bit << 1);
+            s->escape_ok = escape + len;
         }
-        words[i] = escaped;
     }
-    *out_escaped = bits_load(words);
     return true;
 }
 
