@@ -181,48 +181,6 @@ AVX2 static inline bool block_numbers(struct blocks *s, const struct block *b, b
     return !bits_any(wrong);
 }
 
-/* Words: what begins with a letter must be true, false or null to its end, and then no number or
- * word may go on. Letters are told apart by all their bits, places by shifting the first ones. */
-AVX2 static __attribute__((noinline)) bool block_words_ok(
-    struct blocks *s, const bits p[static 8], bits words, bits scalar)
-{
-    const bits high_67 = bits_but(bits_and(p[6], p[5]), p[7]);
-    const bits high_6 = bits_but(high_67, p[4]);
-    const bits high_7 = bits_and(high_67, p[4]);
-    const struct halves h = planes_halves(p);
-
-    const bits t = bits_and(words, bits_and(high_7, bits_and(h.u1, h.l0)));
-    const bits n = bits_and(words, bits_and(high_6, bits_and(h.u3, h.l2)));
-    const bits f = bits_and(words, bits_and(high_6, bits_and(h.u1, h.l2)));
-    const bits t_below = bits_lanes_below(t, s->t);
-    const bits n_below = bits_lanes_below(n, s->n);
-    const bits f_below = bits_lanes_below(f, s->f);
-    s->t = t;
-    s->n = n;
-    s->f = f;
-
-    const bits tn = bits_or(t, n);
-    const bits tn_below = bits_or(t_below, n_below);
-    const bits r_at = BITS_SHIFT(t, t_below, 1);
-    const bits u_at = bits_or(BITS_SHIFT(t, t_below, 2), BITS_SHIFT(n, n_below, 1));
-    const bits l_at = bits_or(
-        bits_or(BITS_SHIFT(n, n_below, 2), BITS_SHIFT(n, n_below, 3)), BITS_SHIFT(f, f_below, 2));
-    const bits a_at = BITS_SHIFT(f, f_below, 1);
-    const bits s_at = BITS_SHIFT(f, f_below, 3);
-    const bits e_at = bits_or(BITS_SHIFT(t, t_below, 3), BITS_SHIFT(f, f_below, 4));
-    const bits over = bits_or(BITS_SHIFT(tn, tn_below, 4), BITS_SHIFT(f, f_below, 5));
-
-    bits wrong = bits_but(words, bits_or(tn, f));
-    wrong = bits_or(wrong, bits_but(r_at, bits_and(high_7, bits_and(h.u0, h.l2))));
-    wrong = bits_or(wrong, bits_but(u_at, bits_and(high_7, bits_and(h.u1, h.l1))));
-    wrong = bits_or(wrong, bits_but(l_at, bits_and(high_6, bits_and(h.u3, h.l0))));
-    wrong = bits_or(wrong, bits_but(a_at, bits_and(high_6, bits_and(h.u0, h.l1))));
-    wrong = bits_or(wrong, bits_but(s_at, bits_and(high_7, bits_and(h.u0, h.l3))));
-    wrong = bits_or(wrong, bits_but(e_at, bits_and(high_6, bits_and(h.u1, h.l1))));
-    wrong = bits_or(wrong, bits_and(over, scalar));
-    return !bits_any(wrong);
-}
-
 /* Whether the block is UTF-8. Only pieces of 32 bytes with bytes beyond ASCII, and what stands
  * behind these, are looked at. */
 AVX2 static inline bool block_utf8_ok(
@@ -265,10 +223,7 @@ AVX2 static inline bool block_check(struct blocks *s, const uint8_t *block, cons
     const bits begins = bits_but(scalar, behind_scalar);
     const bits words = bits_but(begins, bits_or(b.digit, b.minus));
     s->scalar = scalar;
-    const bool any_words = bits_any(words);
-    const bool check_words = any_words || s->words;
-    s->words = any_words;
-    return (!check_words || block_words_ok(s, p, words, scalar)) &&
+    return (!bits_any(words) || scan_x86_words(s, words, at)) &&
            scan_x86_brackets(s, bits_or(b.open, b.close), at, &b.in_object) &&
            block_neighbours(s, &b, begins, bits_but(behind_scalar, scalar), *out_blanks, at) &&
            block_numbers(s, &b, scalar, begins, words, at);
@@ -289,6 +244,15 @@ AVX2 static inline bool block_check(struct blocks *s, const uint8_t *block, cons
 #define KEEP_64(m) KEEP_16(m), KEEP_16((m) + 16), KEEP_16((m) + 32), KEEP_16((m) + 48)
 static const uint64_t scan_keep[256] = {KEEP_64(0), KEEP_64(64), KEEP_64(128), KEEP_64(192)};
 
+/* Stores n bytes as they are, and up to 31 more. */
+AVX2 static inline uint8_t *scan_store(const uint8_t *block, size_t n, uint8_t *out)
+{
+    for (size_t i = 0; i < n; i += 32)
+        _mm256_storeu_si256((__m256i *)(void *)(out + i),
+            _mm256_loadu_si256((const __m256i *)(const void *)(block + i)));
+    return out + n;
+}
+
 /* Stores those of 8 bytes that are to be kept. Writes 8 bytes in any case. */
 AVX2 static inline uint8_t *scan_store_8(const uint8_t *at, unsigned keep, uint8_t *out)
 {
@@ -305,21 +269,16 @@ AVX2 static inline uint8_t *scan_store_kept(
 {
     for (size_t i = 0; i < n; i += 32) {
         const uint32_t bits32 = (uint32_t)(keep[i / 64] >> (i % 64));
+        if (bits32 == UINT32_MAX) { /* most likely in a string */
+            out = scan_store(block + i, 32, out);
+            continue;
+        }
         out = scan_store_8(block + i, bits32 & 0xff, out);
         out = scan_store_8(block + i + 8, bits32 >> 8 & 0xff, out);
         out = scan_store_8(block + i + 16, bits32 >> 16 & 0xff, out);
         out = scan_store_8(block + i + 24, bits32 >> 24, out);
     }
     return out;
-}
-
-/* Stores n bytes as they are, and up to 31 more. */
-AVX2 static inline uint8_t *scan_store(const uint8_t *block, size_t n, uint8_t *out)
-{
-    for (size_t i = 0; i < n; i += 32)
-        _mm256_storeu_si256((__m256i *)(void *)(out + i),
-            _mm256_loadu_si256((const __m256i *)(const void *)(block + i)));
-    return out + n;
 }
 
 /* All but the arrays, field by field: gcc makes a slow string instruction of a memset here. */
@@ -329,7 +288,6 @@ AVX2 static inline void blocks_init(struct blocks *s, const uint8_t *text, const
     s->end = end;
     s->escape_ok = text;
     s->in_string = 0;
-    s->in_object = 31; /* around the text: as the bit that stands for no level says, see top */
     s->behind_value = 0;
     s->behind_key_place = 0;
     s->behind_key_sign = 0;
@@ -343,10 +301,6 @@ AVX2 static inline void blocks_init(struct blocks *s, const uint8_t *text, const
     s->minus = s->scalar;
     s->dot = s->scalar;
     s->zero = s->scalar;
-    s->t = s->scalar;
-    s->n = s->scalar;
-    s->f = s->scalar;
-    s->words = false;
     s->depth = 0;
     s->top = 1;
 }

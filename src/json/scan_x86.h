@@ -12,8 +12,7 @@ struct blocks {
     const uint8_t *end;
     const uint8_t *escape_ok; /* escapes before this place are checked already */
 
-    unsigned in_string; /* 31 or 0, as bits_toggle() keeps it */
-    unsigned in_object;
+    unsigned in_string;    /* 31 or 0, as bits_toggle() keeps it */
     unsigned behind_value; /* carries: 1 or 0, for the next block's first byte */
     unsigned behind_key_place;
     unsigned behind_key_sign;
@@ -28,10 +27,6 @@ struct blocks {
     bits minus;
     bits dot;
     bits zero;
-    bits t; /* first letters of words */
-    bits n;
-    bits f;
-    bool words; /* whether it had any */
 
     size_t depth;
     uint64_t top; /* the innermost levels, the last one in bit 0: set in an object */
@@ -48,6 +43,9 @@ AVX2 bool scan_x86_unicode(struct blocks *s, bits letters, const uint8_t *at);
  * what is around it. False if a bracket does not fit. */
 AVX2 bool scan_x86_brackets(
     struct blocks *s, bits brackets, const uint8_t *at, bits *out_in_object);
+
+/* At each of these places must be true, false or null, and nothing that goes on with it. */
+AVX2 bool scan_x86_words(const struct blocks *s, bits words, const uint8_t *at);
 
 /* Each of these closing brackets must stand right behind an opening one: in [] or {}. */
 AVX2 bool scan_x86_empty(const struct blocks *s, bits empty, const uint8_t *at);

@@ -1,5 +1,8 @@
-/* What the scanner for x86 looks at one by one: brackets, \u escapes, exponents. */
+/* What the scanner for x86 looks at one by one: brackets, words, \u escapes,
+ * exponents. */
 #include "json/scan_x86.h"
+
+#include <string.h>
 
 AVX2 bool scan_x86_unicode(struct blocks *s, bits letters, const uint8_t *at)
 {
@@ -38,100 +41,116 @@ static void levels_pop(struct blocks *s)
         s->top = s->levels[s->depth / 64 - 1];
 }
 
-/* The place of the lowest set bit; 64 if there is none. */
-AVX2 static inline unsigned word_place(uint64_t word)
+/* The bits from this one on. */
+static inline uint64_t word_from(uint64_t bit)
 {
-    return (unsigned)_tzcnt_u64(word);
+    return -bit;
 }
 
-/* Writes the places of the set bits to `places`, which has room for two more than there are, and
- * returns their number. Two a word are written in any case: most words have no more, and a loop
- * would end at places that cannot be predicted. */
-AVX2 static inline size_t walk_places(const uint64_t words[static 4], uint8_t *places)
+/* The walk over brackets where nesting may pass a multiple of 64 levels. `words` are the brackets;
+ * they become the bytes that lie in an object. */
+AVX2 static __attribute__((noinline)) bool brackets_deep(
+    struct blocks *s, const uint8_t *at, uint64_t words[static 4])
 {
-    size_t n = 0;
-    for (unsigned i = 0; i < 4; i++) {
-        uint64_t left = words[i];
-        const size_t n_behind = n + (size_t)__builtin_popcountll(left);
-        places[n] = (uint8_t)(64 * i + word_place(left));
-        left &= left - 1;
-        places[n + 1] = (uint8_t)(64 * i + word_place(left));
-        for (n += 2; n < n_behind; n++) {
-            left &= left - 1;
-            places[n] = (uint8_t)(64 * i + word_place(left));
-        }
-        n = n_behind;
-    }
-    return n;
-}
-
-/* The walk over brackets where nesting may pass a multiple of 64 levels. Sets a bit in toggles where
- * object changes to array, or back. */
-static __attribute__((noinline)) bool brackets_deep(struct blocks *s, const uint8_t *at,
-    const uint8_t *places, size_t n, uint64_t toggles[static 4])
-{
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t byte = at[places[i]];
-        const uint64_t object = byte >> 5 & 1; /* '{' and '}', not '[' and ']' */
-        const uint64_t before = s->top & 1;
-        if (s->depth == 0 && at + places[i] != s->text)
-            return false;
-        if (byte == '{' || byte == '[') {
-            if (!levels_push(s, object))
+    for (int i = 0; i < 4; i++, at += 64) {
+        uint64_t in_object = -(s->top & 1);
+        for (uint64_t left = words[i]; left != 0; left &= left - 1) {
+            const uint8_t *bracket = at + __builtin_ctzll(left);
+            const uint64_t object = *bracket >> 5 & 1; /* '{' and '}', not '[' and ']' */
+            if (s->depth == 0 && bracket != s->text)
                 return false;
-        } else {
-            if (before != object)
-                return false;
-            levels_pop(s);
+            if (*bracket == '{' || *bracket == '[') {
+                if (!levels_push(s, object))
+                    return false;
+            } else {
+                if ((s->top & 1) != object)
+                    return false;
+                levels_pop(s);
+            }
+            in_object ^= (in_object ^ -(s->top & 1)) & word_from(left & -left);
         }
-        toggles[places[i] / 64] |= ((s->top & 1) ^ before) << (places[i] % 64);
+        words[i] = in_object;
     }
     return true;
 }
 
 /* The same where it does not. The levels get a set bit above them, so that their number needs no
  * count of its own: nothing is open when it is all there is. */
-AVX2 static inline bool brackets_flat(struct blocks *s, const uint8_t *at, const uint8_t *places,
-    size_t n, uint64_t toggles[static 4])
+AVX2 static inline bool brackets_flat(struct blocks *s, const uint8_t *at, uint64_t words[static 4])
 {
     const uint64_t bottom = UINT64_C(1) << s->depth;
     uint64_t top = (s->top & (bottom - 1)) | bottom;
     uint64_t wrong = 0;
-    size_t i = 0;
-    if (at == s->text) { /* the one bracket that may stand where nothing is open */
+    uint64_t lowest = UINT64_MAX; /* becomes 0 if a bracket stands where nothing is open */
+    uint64_t in_object = -(top & 1);
+    if (at == s->text) { /* the one bracket that may */
         top = top << 1 | (*at == '{');
-        toggles[0] = *at != '{';
-        i = 1;
+        in_object = -(top & 1);
+        words[0] &= ~UINT64_C(1);
     }
-    for (; i < n; i++) {
-        const unsigned place = places[i];
-        const unsigned byte = at[place];
-        const uint64_t object = byte >> 5 & 1; /* '{' and '}', not '[' and ']' */
-        const uint64_t opened = top << 1 | object;
-        const uint64_t closed = top >> 1;
-        const bool close = (byte & 4) != 0; /* ']' and '}' */
-        const uint64_t next = close ? closed : opened;
-        wrong |= close ? top ^ object : 0;
-        wrong |= closed == 0;
-        toggles[place / 64] |= ((top ^ next) & 1) << (place % 64);
-        top = next;
+    for (int i = 0; i < 4; i++, at += 64) {
+        for (uint64_t left = words[i]; left != 0; left &= left - 1) {
+            const unsigned byte = at[__builtin_ctzll(left)];
+            const uint64_t object = byte >> 5 & 1; /* '{' and '}', not '[' and ']' */
+            const uint64_t opened = top << 1 | object;
+            const uint64_t closed = top >> 1;
+            const bool close = (byte & 4) != 0; /* ']' and '}' */
+            wrong |= close ? top ^ object : 0;
+            lowest = closed < lowest ? closed : lowest;
+            top = close ? closed : opened;
+            in_object ^= (in_object ^ -(top & 1)) & word_from(left & -left);
+        }
+        words[i] = in_object;
+        in_object = -(in_object >> 63);
     }
     s->depth = (size_t)(63 - (int)_lzcnt_u64(top));
     s->top = top;
-    return (wrong & 1) == 0;
+    return (wrong & 1) == 0 && lowest > 0;
 }
 
 AVX2 bool scan_x86_brackets(struct blocks *s, bits brackets, const uint8_t *at, bits *out_in_object)
 {
     uint64_t words[4];
-    uint64_t toggles[4] = {0, 0, 0, 0};
-    uint8_t places[BLOCK + 8];
     bits_store(words, brackets);
-    const size_t n = walk_places(words, places);
-    const bool ok = s->depth + n < 63 ? brackets_flat(s, at, places, n, toggles)
-                                      : brackets_deep(s, at, places, n, toggles);
-    *out_in_object = bits_toggle(bits_load(toggles), &s->in_object);
+    size_t n = 0;
+    for (int i = 0; i < 4; i++)
+        n += (size_t)__builtin_popcountll(words[i]);
+    const bool ok = s->depth + n < 63 ? brackets_flat(s, at, words) : brackets_deep(s, at, words);
+    *out_in_object = bits_load(words);
     return ok;
+}
+
+static inline uint32_t word_load(const uint8_t *at)
+{
+    uint32_t word;
+    memcpy(&word, at, 4);
+    return word;
+}
+
+/* A word has a byte behind it: at least the bracket that ends the text. */
+static inline bool word_ok(const uint8_t *at, const uint8_t *end)
+{
+    if (end - at < 5)
+        return false;
+    const uint32_t word = word_load(at);
+    const bool four =
+        word == word_load((const uint8_t *)"true") || word == word_load((const uint8_t *)"null");
+    const bool five = word == word_load((const uint8_t *)"fals") && at[4] == 'e' && end - at > 5;
+    const uint8_t next = at[five ? 5 : 4];
+    return (four || five) && (next == ',' || next == '}' || next == ']' || scan_is_blank(next));
+}
+
+AVX2 bool scan_x86_words(const struct blocks *s, bits words, const uint8_t *at)
+{
+    uint64_t places[4];
+    bits_store(places, words);
+    for (int i = 0; i < 4; i++, at += 64) {
+        for (uint64_t left = places[i]; left != 0; left &= left - 1) {
+            if (!word_ok(at + __builtin_ctzll(left), s->end))
+                return false;
+        }
+    }
+    return true;
 }
 
 AVX2 bool scan_x86_empty(const struct blocks *s, bits empty, const uint8_t *at)
