@@ -414,6 +414,7 @@ static void test_lease_foreign_flock_makes_writers_wait(void **state)
     child_join(&child);
 
     scoped(pool_close) struct pool *writer = test_open(pool_file, POOL_WRITE);
+    assert_non_null(writer);
     assert_int_equal(flock(fd, LOCK_EX | LOCK_NB), -1); /* and whoever asks sees a writer */
 }
 

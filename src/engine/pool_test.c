@@ -105,6 +105,7 @@ static void test_pool_files_are_private(void **state)
     struct stat status;
     umask(0);
     scoped(pool_close) struct pool *pool = test_pool("private", 0);
+    assert_non_null(pool);
     assert_int_equal(stat(test_path("private"), &status), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
     assert_int_equal(status.st_size, 1048576);
