@@ -17,8 +17,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Names of members, kept from message to message: they save most of the allocations. They also
+ * bound a leak of libjq 1.6, which loses a reference to a name whenever an error or a break leaves
+ * the iteration of an object: with a name of its own for each message that would be memory. */
+#define NAMES         256
+#define NAME_LEN_MAX  32
+#define NAME_USES_MAX 1000000 /* then it is made anew: references are counted with 32 bits */
+
+struct name {
+    jv string;
+    unsigned n_uses; /* 0: the slot is free */
+};
+
 struct jq_program {
     jq_state *jq;
+    struct name names[NAMES];
     bool with_descrips;
     atomic_bool interrupted;
     struct buf string; /* the one being unescaped */
@@ -49,6 +62,44 @@ static bool string_build(struct jq_program *program, struct json_value string, j
     return true;
 }
 
+/* FNV-1a */
+static size_t name_hash(struct view name)
+{
+    uint32_t hash = 2166136261u;
+
+    for (size_t i = 0; i < name.len; i++)
+        hash = (hash ^ name.data[i]) * 16777619u;
+    return hash % NAMES;
+}
+
+static void name_drop(struct name *name)
+{
+    if (name->n_uses > 0)
+        jv_free(name->string);
+    name->n_uses = 0;
+}
+
+static bool name_build(struct jq_program *program, struct json_value string, jv *out)
+{
+    const struct view content = json_inner(string);
+
+    if (string.escaped || content.len > NAME_LEN_MAX)
+        return string_build(program, string, out);
+    struct name *const name = &program->names[name_hash(content)];
+    const bool known =
+        name->n_uses > 0 && name->n_uses < NAME_USES_MAX &&
+        view_equal(content, view_of(jv_string_value(name->string),
+                                (size_t)jv_string_length_bytes(jv_copy(name->string))));
+    if (!known) {
+        name_drop(name);
+        if (!string_build(program, string, &name->string))
+            return false;
+    }
+    name->n_uses++;
+    *out = jv_copy(name->string);
+    return true;
+}
+
 static bool array_build(struct jq_program *program, struct view text, unsigned depth, jv *out)
 {
     struct json_walk walk = json_walk(text);
@@ -75,7 +126,7 @@ static bool object_build(struct jq_program *program, struct view text, unsigned 
     jv key, value;
 
     while (json_next_member(&walk, &name, &member)) {
-        if (!string_build(program, name, &key)) {
+        if (!name_build(program, name, &key)) {
             jv_free(object);
             return false;
         }
@@ -161,6 +212,8 @@ static void program_free(struct jq_program *program)
         return;
     if (program->jq != NULL)
         jq_teardown(&program->jq);
+    for (size_t i = 0; i < NAMES; i++)
+        name_drop(&program->names[i]);
     buf_fini(&program->string);
     free(program);
 }
