@@ -81,24 +81,26 @@ AVX2 static inline uint64_t bits_count(uint64_t bits)
     return (uint64_t)__builtin_popcountll(bits);
 }
 
-/* Looks at the bytes at `at`, which lie in `block` together with one more. Inlined, so that what
- * goes over and the bytes to compare with stay in registers. */
+/* Looks at the bytes at `at`. They lie in `block`, behind n_seen bytes that were looked at
+ * before; 64 bytes and one more can be read there. Inlined, so that what goes over and the bytes
+ * to compare with stay in registers. */
 AVX2 static inline __attribute__((always_inline)) struct scan scan_block(struct scan scan,
-    const uint8_t *block, const uint8_t *at, const uint8_t *end, struct view name, uint8_t first)
+    const uint8_t *block, unsigned n_seen, const uint8_t *at, const uint8_t *end, struct view name,
+    uint8_t first)
 {
     const struct bytes v = bytes_load(block);
     const struct bytes folded = bytes_fold(v);
-    const uint64_t backslash = bytes_equal(v, '\\');
-    uint64_t quote = bytes_equal(v, '"');
+    const uint64_t backslash = bytes_equal(v, '\\') >> n_seen;
+    uint64_t quote = bytes_equal(v, '"') >> n_seen;
 
     if ((backslash | scan.escaped) != 0) {
         scan.backslash |= backslash;
         quote &= ~bits_escaped(backslash, &scan.escaped);
     }
     const uint64_t in_string = bits_toggle(quote) ^ scan.in_string;
-    const uint64_t open = bytes_equal(folded, '{') & ~in_string;
-    const uint64_t close = bytes_equal(folded, '}') & ~in_string;
-    uint64_t keys = quote & in_string & bytes_equal(bytes_load(block + 1), first);
+    const uint64_t open = bytes_equal(folded, '{') >> n_seen & ~in_string;
+    const uint64_t close = bytes_equal(folded, '}') >> n_seen & ~in_string;
+    uint64_t keys = quote & in_string & bytes_equal(bytes_load(block + 1), first) >> n_seen;
 
     for (; keys != 0; keys &= keys - 1) {
         const uint8_t *const string = at + __builtin_ctzll(keys);
@@ -112,18 +114,26 @@ AVX2 static inline __attribute__((always_inline)) struct scan scan_block(struct 
     return scan;
 }
 
+AVX2 static struct scan scan_small_object(struct view object, struct view name)
+{
+    const uint8_t *const end = object.data + object.len;
+    uint8_t copy[BLOCK + 1] = {0};
+
+    memcpy(copy, object.data, object.len);
+    return scan_block((struct scan){0}, copy, 0, object.data, end, name, name.data[0]);
+}
+
 AVX2 static struct scan scan_object(struct view object, struct view name)
 {
     const uint8_t *at = object.data;
     const uint8_t *const end = object.data + object.len;
+    const uint8_t *const last = end - BLOCK - 1; /* its last byte is a bracket and begins no key */
     const uint8_t first = name.data[0];
     struct scan scan = {0};
-    uint8_t rest[BLOCK + 1] = {0};
 
-    for (; end - at > BLOCK; at += BLOCK)
-        scan = scan_block(scan, at, at, end, name, first);
-    memcpy(rest, at, (size_t)(end - at));
-    return scan_block(scan, rest, at, end, name, first);
+    for (; at < last; at += BLOCK)
+        scan = scan_block(scan, at, 0, at, end, name, first);
+    return scan_block(scan, last, (unsigned)(at - last), at, end, name, first);
 }
 
 /* Whether a text with backslashes may spell the name in another way. */
@@ -141,7 +151,8 @@ int find_accelerated(struct view object, struct view name, const uint8_t **out_v
 {
     if (name.len == 0 || !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("pclmul"))
         return FIND_ASK;
-    const struct scan scan = scan_object(object, name);
+    const struct scan scan =
+        object.len > BLOCK ? scan_object(object, name) : scan_small_object(object, name);
     if (scan.backslash != 0 && name_has_spellings(object, name))
         return FIND_ASK;
     if (scan.last == NULL)
