@@ -6,7 +6,7 @@
  * A writer tells the supervisor what it appended only after pool_append() returned. At the end
  * every message told of must have been seen by every follower, once, in order and whole, unless
  * the follower was overtaken and said so; seqs must have no hole; and after no kill may the others
- * have waited long. Prints its counts and ends with 1 if any of that fails. */
+ * have waited long. Prints its counts, and a verdict in TAP; ends with 1 if any of that fails. */
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "engine/handle.h"
@@ -462,20 +462,21 @@ static uint64_t p999(const uint64_t *counts)
 
 static void report(uint64_t n_messages)
 {
-    printf("%u writers, %u followers, %u s: %llu messages, %llu acknowledged in %llu receipts\n",
+    printf("# %u writers, %u followers, %u s: %llu messages, %llu acknowledged in %llu receipts\n",
         storm.n_writers, storm.n_followers, storm.seconds, (unsigned long long)n_messages,
         (unsigned long long)storm.n_acked, (unsigned long long)storm.n_receipts);
     printf(
-        "%llu kills, %llu of them inside the lock; append by anyone after a kill: at most %.1f ms"
+        "# %llu kills, %llu of them inside the lock; append by anyone after a kill: at most %.1f ms"
         ", %llu over 200 ms\n",
         (unsigned long long)storm.n_kills, (unsigned long long)storm.n_kills_inside,
         ms(storm.takeover_max_ns), (unsigned long long)storm.takeovers_late);
-    printf("between two appends of one writer: p99.9 under %.1f ms, max %.1f ms\n",
+    printf("# between two appends of one writer: p99.9 under %.1f ms, max %.1f ms\n",
         ms(p999(storm.pauses)), ms(storm.pause_max_ns));
     for (unsigned i = 0; i < storm.n_followers; i++) {
         const struct follower *follower = &storm.shared->followers[i];
-        printf("follower %u: %llu seen, %llu lost in %llu gaps, lag p99.9 under %.1f ms, max %.1f "
-               "ms\n",
+        printf(
+            "# follower %u: %llu seen, %llu lost in %llu gaps, lag p99.9 under %.1f ms, max %.1f "
+            "ms\n",
             i, (unsigned long long)follower->n_messages, (unsigned long long)follower->n_lost,
             (unsigned long long)follower->n_gaps, ms(p999(follower->lags)),
             ms(follower->lag_max_ns));
@@ -569,5 +570,7 @@ int main(int argc, char **argv)
     finish(looker);
     pool_close(looker);
     unlink(storm.path);
+    /* the verdict as a test's output: Test Anything Protocol */
+    printf("1..1\n%s 1 - storm\n", storm.n_errors == 0 ? "ok" : "not ok");
     return storm.n_errors > 0;
 }
