@@ -272,13 +272,13 @@ static void test_json_compact_drops_blanks_and_keeps_the_rest(void **state)
 /* n opening brackets, then n closing ones; in objects with a key behind each but the last. */
 static char *nested(size_t n, bool object, size_t *out_len)
 {
-    static const char open[] = "{\"a\":";
-    const size_t step = object ? sizeof(open) - 1 : 1;
+    const char *open = object ? "{\"a\":" : "[";
+    const size_t step = strlen(open);
     const size_t n_open = (n - 1) * step + 1;
     char *text = malloc(n_open + n);
     assert_non_null(text);
     for (size_t i = 0; i < n_open; i++)
-        text[i] = object ? open[i % step] : '[';
+        text[i] = open[i % step];
     memset(text + n_open, object ? '}' : ']', n);
     *out_len = n_open + n;
     return text;

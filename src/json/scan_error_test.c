@@ -26,7 +26,8 @@ static void check(const char *text, size_t len, size_t offset, const char *probl
 static void check_both(
     const char *text, size_t offset, const char *problem, const char *expected, const char *hint)
 {
-    static const char before[] = "{\"filler\":\"0123456789012345678901234567890123456789\",\"k\":";
+    static const char before[] =
+        "{\"filler\":\"012345678901234567890123456789012345678901234567890123456789\",\"k\":";
     char longer[512];
     const int len = snprintf(longer, sizeof(longer), "%s%s}", before, text);
     check(text, strlen(text), offset, problem, expected, hint);

@@ -85,7 +85,7 @@ AVX2 bool scan_x86_utf8(const uint8_t *block, unsigned pieces, const uint8_t bef
 {
     __m256i faults = _mm256_setzero_si256();
     for (; pieces != 0; pieces &= pieces - 1) {
-        const uint8_t *at = block + 32 * __builtin_ctz(pieces);
+        const uint8_t *at = block + (size_t)32 * (unsigned)__builtin_ctz(pieces);
         const __m256i last = utf8_load(at == block ? before : at - 32);
         faults = _mm256_or_si256(faults, utf8_faults(utf8_load(at), last));
     }

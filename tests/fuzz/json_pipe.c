@@ -26,8 +26,9 @@ static int pipe_one(uint32_t len)
         if (json_compact(text, len, out, &out_len, &error)) {
             r = answer(1, out, out_len);
         } else {
-            char place[32];
-            r = answer(0, place, (size_t)snprintf(place, sizeof(place), "%zu", error.offset));
+            char place[32] = "";
+            const int n = snprintf(place, sizeof(place), "%zu", error.offset);
+            r = answer(0, place, (size_t)n);
         }
     }
     free(text);
