@@ -2,6 +2,7 @@
 #ifndef BASE_VIEW_H
 #define BASE_VIEW_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@ static inline struct view view_of(const void *data, size_t len)
 /* The view of a NUL-terminated string, without the NUL. */
 static inline struct view view_str(const char *string)
 {
+    assert(string != NULL);
     return view_of(string, strlen(string));
 }
 

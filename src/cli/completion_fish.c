@@ -144,7 +144,9 @@ static void fish_command(const struct command *command, struct text *text)
     for (size_t i = 0; i < command->n_positionals; i++) {
         const struct positional *positional = &command->positionals[i];
         const enum completion_value value = completion_of_positional(command, positional);
-        const char n[] = {positional->many ? '*' : (char)('0' + i), '\0'};
+        char n[] = "*";
+        if (!positional->many)
+            n[0] = (char)('0' + i);
         if (value == COMPLETION_NONE)
             continue;
         fish_begin(command->path, n, text);

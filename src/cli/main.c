@@ -37,9 +37,8 @@ static const char *main_color_mode(const struct args *args)
         return mode;
     if (main_environment("NO_COLOR"))
         return "never";
-    return main_environment("CLICOLOR_FORCE") && strcmp(getenv("CLICOLOR_FORCE"), "0") != 0
-               ? "always"
-               : NULL;
+    const char *force = getenv("CLICOLOR_FORCE");
+    return force != NULL && force[0] != '\0' && strcmp(force, "0") != 0 ? "always" : NULL;
 }
 
 static bool main_color(const char *mode, bool tty)

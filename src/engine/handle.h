@@ -5,6 +5,7 @@
 #include "engine/format.h"
 #include "engine/pool.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -55,6 +56,7 @@ struct ring_state {
  * when the position is more than a lap away from it. */
 static inline uint64_t ring_offset_of(uint64_t ring_size, uint64_t *lap_start, uint64_t pos)
 {
+    assert(ring_size > 0);
     uint64_t offset = pos - *lap_start;
     if (__builtin_expect(offset >= ring_size, 0)) {
         offset -= ring_size;
