@@ -4,6 +4,7 @@
 #include "engine/handle.h"
 
 #include <pthread.h>
+#include <sys/resource.h>
 
 static atomic_uint n_syncs;
 static atomic_int fail_with;   /* an errno, once */
@@ -26,9 +27,22 @@ int fdatasync(int fd)
     return sync_in_our_place();
 }
 
+static ino_t synced_folder; /* the last one; 0: none */
+static atomic_uint n_syncs_of_all;
+
 int fsync(int fd)
 {
+    struct stat status;
+    assert_int_equal(fstat(fd, &status), 0);
+    if (S_ISDIR(status.st_mode))
+        synced_folder = status.st_ino;
+    return sync_in_our_place();
+}
+
+int syncfs(int fd)
+{
     (void)fd;
+    atomic_fetch_add(&n_syncs_of_all, 1);
     return sync_in_our_place();
 }
 
@@ -240,8 +254,72 @@ static void test_flush_failing_before_a_lap_fails_the_append_once(void **state)
     check_fails(pool_flush(pool, &test_error), PLSM_ERROR_IO);
 }
 
+/* A pool that was never flushed, opened by this path. */
+static struct pool *start_nameless(const char *name, const char *path)
+{
+    pool_close(test_pool(name, 65536));
+    struct pool *pool = test_open(path, POOL_WRITE);
+    append_one(pool);
+    synced_folder = 0;
+    atomic_store(&n_syncs_of_all, 0);
+    return pool;
+}
+
+static void check_flushes(struct pool *pool, ino_t folder, unsigned n_of_all)
+{
+    check_ok(pool_flush(pool, &test_error));
+    assert_int_equal(synced_folder, folder);
+    assert_int_equal(n_syncs_of_all, n_of_all);
+    assert_int_equal(pool->control->name_durable, 1);
+}
+
+static void test_flush_at_first_syncs_the_name_too(void **state)
+{
+    (void)state;
+    struct stat folder;
+    assert_int_equal(stat(test_folder, &folder), 0);
+    scoped(pool_close) struct pool *pool = start_nameless("named", test_path("named"));
+    check_flushes(pool, folder.st_ino, 0);
+}
+
+/* A relative path says nothing once the process has moved. */
+static void test_flush_never_takes_another_folder_for_its_own(void **state)
+{
+    (void)state;
+    assert_int_equal(chdir(test_folder), 0);
+    scoped(pool_close) struct pool *pool = start_nameless("moved", "moved");
+    assert_int_equal(chdir("/"), 0);
+    check_flushes(pool, 0, 1);
+}
+
+static void test_flush_through_a_symbolic_link_syncs_where_the_file_is(void **state)
+{
+    (void)state;
+    char link[4096];
+    snprintf(link, sizeof(link), "%s/link.plasmite", test_folder);
+    assert_int_equal(symlink(test_path("linked"), link), 0);
+    scoped(pool_close) struct pool *pool = start_nameless("linked", link);
+    check_flushes(pool, 0, 1);
+}
+
+/* Too many open files is no failure of the disk. */
+static void test_flush_without_descriptors_is_no_failed_sync(void **state)
+{
+    (void)state;
+    struct rlimit limit;
+    scoped(pool_close) struct pool *pool = start_nameless("many", test_path("many"));
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit none = {.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    check_flushes(pool, 0, 1);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
 TESTS(test_flush_makes_durable_what_was_appended, test_flush_is_shared_by_who_waits_for_it,
     test_flush_failure_reaches_every_flusher_until_all_have_closed,
     test_flush_that_a_failing_recovery_needs_fails_the_open,
     test_flush_precedes_a_lap_over_what_was_flushed,
-    test_flush_failing_before_a_lap_fails_the_append_once)
+    test_flush_failing_before_a_lap_fails_the_append_once, test_flush_at_first_syncs_the_name_too,
+    test_flush_never_takes_another_folder_for_its_own,
+    test_flush_through_a_symbolic_link_syncs_where_the_file_is,
+    test_flush_without_descriptors_is_no_failed_sync)

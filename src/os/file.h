@@ -41,7 +41,8 @@ int file_allocate(int fd, uint64_t size);
 /* Data, and the metadata needed to find it, are on stable storage when this returns 0. */
 int file_sync(int fd);
 
-/* The same for everything about the file, and for its name in its folder. */
+/* The same for everything about the file, and for its name in its folder. Where that folder is
+ * not to be found or opened, the whole file system is synced, which may take long. */
 int file_sync_with_name(int fd, const char *path);
 
 /* The whole file, shared with others who share: FILE_OK, FILE_LOCKED or -1. Never waits. */

@@ -144,17 +144,39 @@ int file_sync(int fd)
     return r;
 }
 
-int file_sync_with_name(int fd, const char *path)
+/* The folder in which the file has the name path; -1 where that cannot be opened or is another
+ * folder by now (the path is relative and the process has moved, it is a symbolic link, or the
+ * file was renamed). */
+static int file_open_folder(int fd, const char *path)
 {
-    if (fsync(fd) < 0)
-        return -1;
     scoped(file_free) char *folder = file_folder(path);
+    scoped(file_close) int folder_fd = -1;
+    const char *slash = strrchr(path, '/');
+    struct stat file, named;
+
     if (folder == NULL)
         return -1;
-    scoped(file_close) int folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder_fd < 0)
-        return errno == EACCES || errno == ENOENT ? 0 : -1; /* not ours to sync, or deleted */
-    return fsync(folder_fd) < 0 && errno != EINVAL ? -1 : 0;
+    folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder_fd < 0 || fstat(fd, &file) < 0 ||
+        fstatat(folder_fd, slash == NULL ? path : slash + 1, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
+        file.st_dev != named.st_dev || file.st_ino != named.st_ino)
+        return -1;
+    const int found = folder_fd;
+    folder_fd = -1; /* the caller owns it now */
+    return found;
+}
+
+int file_sync_with_name(int fd, const char *path)
+{
+    /* before the sync: what fails here says nothing about the disk */
+    scoped(file_close) int folder_fd = file_open_folder(fd, path);
+    if (fsync(fd) < 0)
+        return -1;
+    if (folder_fd >= 0 && fsync(folder_fd) == 0)
+        return 0;
+    if (folder_fd >= 0 && errno != EINVAL) /* EINVAL: the file system cannot sync folders */
+        return -1;
+    return syncfs(fd);
 }
 
 int file_share_try(int fd)
