@@ -159,3 +159,26 @@ def test_program_links_with_an_installed_and_moved_tree(installed, tmp_path, lib
     subprocess.run(["cc", source, "-o", tmp_path / "main", *flags], check=True)
     environment = {**os.environ, "LD_LIBRARY_PATH": str(installed / "lib")}
     assert output(tmp_path / "main", env=environment) == "0.8.0\n"
+
+
+def test_every_function_has_an_installed_manual_page(installed):
+    for function in sorted(declared()):
+        page = installed / "share/man/man3" / f"{function}.3"
+        text = page.read_text()
+        name = text[text.index(".Sh NAME") : text.index(".Nd ")]
+        assert re.search(rf"^\.Nm {function}\b", name, re.MULTILINE), page
+        assert f".Fn {function} " in text, page
+
+
+def test_example_of_the_manual_works(installed, tmp_path):
+    text = (ROOT / "docs/man/libplasmite.3").read_text()
+    example = re.search(r"\.Bd -literal.*?\n(.*?)\.Ed", text, re.DOTALL)[1]
+    (tmp_path / "main.c").write_text(example.replace("\\e", "\\"))
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(installed / "lib/pkgconfig")}
+    build = "cc -Wall -Wextra -Werror main.c $(pkg-config --cflags --libs plasmite)"
+    subprocess.run(build, shell=True, cwd=tmp_path, env=environment, check=True)
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(installed / "lib")}
+    printed = output(tmp_path / "a.out", cwd=tmp_path, env=environment)
+    assert re.fullmatch(
+        r'{"seq":1,"time":"[^"]*Z","meta":{"tags":\[\]},"data":{"msg":"hello"}}\n', printed
+    )
