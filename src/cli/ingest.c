@@ -10,10 +10,9 @@
 #define INGEST_BLOCK 262144u
 
 /* Results are handed over when this much lies there; one more record always has room. */
-#define INGEST_BATCH     262144u
-#define INGEST_RESULTS   (INGEST_BATCH + LIMIT_RECORD_BYTES + JSON_SLACK)
-#define INGEST_SNIFF     8192u
-#define RECORD_SEPARATOR 0x1e
+#define INGEST_BATCH   262144u
+#define INGEST_RESULTS (INGEST_BATCH + LIMIT_RECORD_BYTES + JSON_SLACK)
+#define INGEST_SNIFF   8192u
 
 void ingest_init(struct ingest *ingest, int fd, enum ingest_mode mode, bool skip)
 {
@@ -146,23 +145,43 @@ static bool ingest_is_event(struct view line)
     return false;
 }
 
-/* Decides as soon as something can be decided: at a record separator, or at the end of the first
- * line that is not blank. false: more input is needed. */
-static bool ingest_detect(struct ingest *ingest)
+/* Steps over blank lines before the first record, as far as they are short enough to look into. */
+static void ingest_skip_blank_lines(struct ingest *ingest)
 {
     const struct view pending = ingest_pending(ingest);
-    const size_t sniff = pending.len < INGEST_SNIFF ? pending.len : INGEST_SNIFF;
-    if (sniff > 0 && memchr(pending.data, RECORD_SEPARATOR, sniff) != NULL) {
-        ingest->mode = INGEST_SEQ;
-        return true;
-    }
-
     const size_t blanks = ingest_skip_blanks(pending);
-    const struct view rest = view_of(pending.data + blanks, pending.len - blanks);
-    const bool line_ended = rest.len > 0 && memchr(rest.data, '\n', rest.len) != NULL;
-    if (!line_ended && pending.len < INGEST_SNIFF && !ingest->ended)
+    size_t len = 0; /* of whole lines */
+    for (size_t i = 0; i < blanks && i - len < INGEST_SNIFF; i++) {
+        if (pending.data[i] != '\n')
+            continue;
+        ingest->n_lines++;
+        len = i + 1;
+    }
+    ingest_take(ingest, len);
+}
+
+/* Decides as soon as something can be decided: at a record separator, or at the end of the first
+ * line that is not blank. What stands behind does not count, even if it is there already: the
+ * same stream is read the same way whether it comes at once or slowly. false: more input is
+ * needed. */
+static bool ingest_detect(struct ingest *ingest)
+{
+    ingest_skip_blank_lines(ingest);
+    const struct view pending = ingest_pending(ingest);
+    const size_t sniff = pending.len < INGEST_SNIFF ? pending.len : INGEST_SNIFF;
+    const uint8_t *end = sniff == 0 ? NULL : memchr(pending.data, '\n', sniff);
+    const struct view line =
+        view_of(pending.data, end == NULL ? sniff : (size_t)(end - pending.data));
+    const size_t blanks = ingest_skip_blanks(line);
+
+    if (line.len > 0 && memchr(line.data, INGEST_SEPARATOR, line.len) != NULL)
+        ingest->mode = INGEST_SEQ;
+    else if (end == NULL && sniff < INGEST_SNIFF && !ingest->ended)
         return false;
-    ingest->mode = ingest_is_event(rest) ? INGEST_EVENTS : INGEST_LINES;
+    else
+        ingest->mode = ingest_is_event(view_of(line.data + blanks, line.len - blanks))
+                           ? INGEST_EVENTS
+                           : INGEST_LINES;
     return true;
 }
 
@@ -196,7 +215,7 @@ int ingest_next(struct ingest *ingest, struct ingest_record *out_record, plsm_er
     switch (ingest->mode) {
     case INGEST_AUTO:
     case INGEST_JSONL:
-    case INGEST_LINES: return ingest_lines_next(ingest, out_record);
+    case INGEST_LINES: return ingest_lines_next(ingest, out_record, err);
     case INGEST_JSON: return ingest_json_next(ingest, out_record);
     case INGEST_SEQ: return ingest_seq_next(ingest, out_record, err);
     case INGEST_EVENTS: return ingest_events_next(ingest, out_record, err);

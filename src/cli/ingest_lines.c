@@ -3,8 +3,12 @@
  * Strict: one value a line. `auto` adds values that run over several lines (pretty JSON) and
  * several values on one line. A line that is not JSON but begins like an object or array is the
  * beginning of a longer record as long as it can still become one; the extent automaton says
- * so, and looks at each byte once. */
+ * so, and looks at each byte once. A record separator in one of the first lines means that they
+ * were the banner of a sequence, as some programs print it. */
 #include "cli/ingest_modes.h"
+
+/* As far as `auto` looks for separators. */
+#define LINES_SNIFF 8u
 
 /* One line of the input, found behind what a record of several lines already has. */
 struct line {
@@ -44,6 +48,19 @@ static enum line_outcome lines_find(struct ingest *ingest, struct line *out_line
     return end == NULL && out_line->len == 0 ? LINE_NONE : LINE_FOUND;
 }
 
+/* If the line with this number, which is no JSON, shows that the input is a sequence, reads on as
+ * one, from the record that is not handed out yet. */
+static bool lines_become_sequence(struct ingest *ingest, struct view line, uint64_t number)
+{
+    if (ingest->mode != INGEST_LINES || number > LINES_SNIFF || line.len == 0 ||
+        memchr(line.data, INGEST_SEPARATOR, line.len) == NULL)
+        return false;
+    ingest->mode = INGEST_SEQ;
+    ingest->record_len = 0;
+    ingest->scanned = 0;
+    return true;
+}
+
 static bool lines_opens(struct view line)
 {
     const size_t blanks = ingest_skip_blanks(line);
@@ -69,6 +86,8 @@ static int lines_extend(
     const bool opens = lines_opens(line->text);
     size_t used = 0;
 
+    if (lines_become_sequence(ingest, line->text, ingest->n_lines + 1))
+        return INGEST_WAIT;
     /* In skip mode the next line that begins a value of its own ends a broken record. */
     if (ingest->skip && opens && (line->text.data[0] == '{' || line->text.data[0] == '['))
         return lines_close(ingest, ingest->record_len, out_record);
@@ -141,18 +160,24 @@ static int lines_recover(
     return INGEST_BAD;
 }
 
-/* A fresh line. INGEST_WAIT: it gave nothing (yet). */
+/* A fresh line. INGEST_WAIT: it gave nothing (yet), or the mode changed. */
 static int lines_take(
     struct ingest *ingest, const struct line *line, struct ingest_record *out_record)
 {
-    ingest->n_lines++;
-    if (ingest_is_blank(line->text) || (ingest->absorbing && !lines_opens(line->text))) {
-        ingest_take(ingest, line->len);
+    const uint64_t number = ++ingest->n_lines;
+    const bool blank = ingest_is_blank(line->text);
+    if (blank || (ingest->absorbing && !lines_opens(line->text))) {
+        if (blank || !lines_become_sequence(ingest, line->text, number))
+            ingest_take(ingest, line->len);
         return INGEST_WAIT;
     }
     ingest->absorbing = false;
 
-    const int r = ingest_finish(ingest, line->text, ingest->n_lines, out_record);
+    const int r = ingest_finish(ingest, line->text, number, out_record);
+    if (r == INGEST_BAD && lines_become_sequence(ingest, line->text, number)) {
+        ingest->n_records--; /* the line was counted as one */
+        return INGEST_WAIT;
+    }
     if (r == INGEST_BAD && ingest->mode == INGEST_LINES && lines_opens(line->text))
         return lines_recover(ingest, line, out_record);
     ingest_take(ingest, line->len);
@@ -173,7 +198,7 @@ static int lines_too_long(
     return r;
 }
 
-int ingest_lines_next(struct ingest *ingest, struct ingest_record *out_record)
+int ingest_lines_next(struct ingest *ingest, struct ingest_record *out_record, plsm_error_t **err)
 {
     if (ingest->discarding) {
         if (!ingest_discard(ingest, '\n'))
@@ -197,6 +222,8 @@ int ingest_lines_next(struct ingest *ingest, struct ingest_record *out_record)
                                        : lines_take(ingest, &line, out_record);
             if (r != INGEST_WAIT)
                 return r;
+            if (ingest->mode == INGEST_SEQ)
+                return ingest_seq_next(ingest, out_record, err);
         }
     }
 }

@@ -7,7 +7,9 @@
 
 #include <string.h>
 
-int ingest_lines_next(struct ingest *ingest, struct ingest_record *out_record);
+#define INGEST_SEPARATOR 0x1e /* before each record of a sequence */
+
+int ingest_lines_next(struct ingest *ingest, struct ingest_record *out_record, plsm_error_t **err);
 int ingest_json_next(struct ingest *ingest, struct ingest_record *out_record);
 int ingest_seq_next(struct ingest *ingest, struct ingest_record *out_record, plsm_error_t **err);
 int ingest_events_next(struct ingest *ingest, struct ingest_record *out_record, plsm_error_t **err);

@@ -2,7 +2,8 @@
  * one behind the other. */
 #include "cli/ingest_modes.h"
 
-#define RECORD_SEPARATOR 0x1e
+/* The name of a field, its blank and a carriage return do not belong to the record. */
+#define EVENT_LINE_BYTES (LIMIT_RECORD_BYTES + sizeof("data: \r") - 1)
 
 int ingest_json_next(struct ingest *ingest, struct ingest_record *out_record)
 {
@@ -67,6 +68,24 @@ static int seq_finish(
     return r == INGEST_BAD ? seq_repair(ingest, text, out_record, err) : r;
 }
 
+/* Too much before the next separator; but a value whose line ends within the limit, as seq_finish
+ * would have it, is a record. */
+static int seq_too_long(struct ingest *ingest, struct view text, bool ended,
+    struct ingest_record *out_record, plsm_error_t **err)
+{
+    const struct view front = view_of(text.data, LIMIT_RECORD_BYTES);
+    const size_t len = seq_line(ingest, front);
+    if (len < front.len) {
+        ingest_take(ingest, len);
+        const struct view value = view_of(text.data, len);
+        const int r = ingest_finish(ingest, value, 0, out_record);
+        return r == INGEST_BAD ? seq_repair(ingest, value, out_record, err) : r;
+    }
+    ingest->discarding = !ended;
+    ingest_take(ingest, text.len + ended);
+    return ingest_oversize(ingest, text, 0, out_record);
+}
+
 /* Whether the record that no separator ends yet is a whole value and its line is at its end:
  * then it need not wait for the next record. */
 static bool seq_is_whole(struct ingest *ingest, struct view text, size_t *out_len)
@@ -90,26 +109,25 @@ static bool seq_is_whole(struct ingest *ingest, struct view text, size_t *out_le
 int ingest_seq_next(struct ingest *ingest, struct ingest_record *out_record, plsm_error_t **err)
 {
     if (ingest->discarding) {
-        if (!ingest_discard(ingest, RECORD_SEPARATOR))
+        if (!ingest_discard(ingest, INGEST_SEPARATOR))
             return ingest_wait_or_end(ingest);
         ingest->discarding = false;
     }
     for (;;) {
+        if (ingest->scanned == 0)
+            ingest_take(ingest, ingest_skip_blanks(ingest_pending(ingest)));
         const struct view pending = ingest_pending(ingest);
         const size_t from = ingest->scanned;
         if (pending.len == 0)
             return ingest_wait_or_end(ingest);
         const uint8_t *end =
             from == pending.len ? NULL
-                                : memchr(pending.data + from, RECORD_SEPARATOR, pending.len - from);
+                                : memchr(pending.data + from, INGEST_SEPARATOR, pending.len - from);
         size_t len = end == NULL ? pending.len : (size_t)(end - pending.data);
         const struct view text = view_of(pending.data, len);
 
-        if (len > LIMIT_RECORD_BYTES) {
-            ingest->discarding = end == NULL;
-            ingest_take(ingest, len + (end != NULL));
-            return ingest_oversize(ingest, text, 0, out_record);
-        }
+        if (len > LIMIT_RECORD_BYTES)
+            return seq_too_long(ingest, text, end != NULL, out_record, err);
         if (end == NULL && !ingest->ended) {
             if (from == len)
                 return INGEST_WAIT;
@@ -205,9 +223,9 @@ int ingest_events_next(struct ingest *ingest, struct ingest_record *out_record, 
         struct view line =
             view_of(pending.data, end == NULL ? pending.len : (size_t)(end - pending.data));
 
-        if (end == NULL && line.len > LIMIT_RECORD_BYTES) {
-            ingest->discarding = true;
-            ingest_take(ingest, pending.len);
+        if (line.len > EVENT_LINE_BYTES) {
+            ingest->discarding = end == NULL;
+            ingest_take(ingest, line.len + (end != NULL));
             return events_too_long(ingest, line, out_record);
         }
         if (end == NULL && !ingest->ended) {

@@ -91,14 +91,13 @@ static void random_stream(uint64_t *seed, struct buf *out)
             buf_append_str(out, parts[random_below(seed, sizeof(parts) / sizeof(parts[0]))]), 0);
 }
 
-/* However a stream is cut into reads, the same records come out, good and bad. Detection by
- * itself looks at what is there, so it is left out here; the black-box tests have it. */
+/* However a stream is cut into reads, the same records come out, good and bad. */
 static void property_reads_do_not_matter(void **state)
 {
     (void)state;
     static const enum ingest_mode modes[] = {
-        INGEST_JSONL, INGEST_LINES, INGEST_JSON, INGEST_SEQ, INGEST_EVENTS, INGEST_JQ};
-    for (uint64_t round = 0; round < 12000; round++) {
+        INGEST_AUTO, INGEST_JSONL, INGEST_LINES, INGEST_JSON, INGEST_SEQ, INGEST_EVENTS, INGEST_JQ};
+    for (uint64_t round = 0; round < 14000; round++) {
         uint64_t seed = round;
         scoped(buf_fini) struct buf input = {0};
         random_stream(&seed, &input);
@@ -169,5 +168,42 @@ static void test_broken_utf8_is_replaced(void **state)
     assert_true(view_equal(buf_view(&out), view_str(expected)));
 }
 
+/* What is good of the stream, and how many records were bad. */
+static void check_skipping(enum ingest_mode mode, const char *input, const char *good, size_t n_bad)
+{
+    struct outcome out = {0};
+    scoped(buf_fini) struct buf found = {0};
+    drain(view_str(input), mode, true, 0, true, &out);
+    const char *text = (const char *)out.text.data;
+    for (size_t at = 0; at < out.text.len;) {
+        const size_t len = strcspn(text + at, "\n") + 1;
+        if (text[at] != '!')
+            assert_int_equal(buf_append(&found, text + at, len), 0);
+        at += len;
+    }
+    assert_true(view_equal(buf_view(&found), view_str(good)));
+    assert_int_equal(out.n_bad, n_bad);
+    buf_fini(&out.text);
+    check_same(view_str(input), mode, true, 1);
+}
+
+static void test_a_banner_before_a_sequence_is_one_bad_record(void **state)
+{
+    (void)state;
+    static const char good[] = "{\"n\":1}\n{\"n\":2}\n";
+    check_skipping(INGEST_AUTO, "-- begins --\n\x1e{\"n\":1}\n\x1e{\"n\":2}\n", good, 1);
+    check_skipping(INGEST_AUTO, "{\n\x1e{\"n\":1}\n\x1e{\"n\":2}\n", good, 1);
+    check_skipping(INGEST_AUTO, "{\"n\":1}\n\x1e{\"n\":2}\n", good, 0);
+    check_skipping(INGEST_JSONL, "{\"n\":1}\n\x1e\n{\"n\":2}\n", good, 1);
+}
+
+static void test_a_late_separator_is_one_bad_line(void **state)
+{
+    (void)state;
+    check_skipping(INGEST_AUTO, "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\x1e\n[]\n",
+        "{}\n{}\n{}\n{}\n{}\n{}\n{}\n{}\n[]\n", 1);
+}
+
 TESTS(property_reads_do_not_matter, property_strict_lines_are_lines,
-    test_results_are_handed_over_in_time, test_failed_reads_are_told, test_broken_utf8_is_replaced)
+    test_results_are_handed_over_in_time, test_failed_reads_are_told, test_broken_utf8_is_replaced,
+    test_a_banner_before_a_sequence_is_one_bad_record, test_a_late_separator_is_one_bad_line)

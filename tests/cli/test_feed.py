@@ -326,6 +326,8 @@ SKIPPED = [
      [("Usage", 1, 1, "1"), ("Usage", 3, 3, "[]"), ("Usage", 5, 5, "null")]),
     ("broken utf-8", [], b'{"s":"\xff"}\n{"n":1}\n', [1], [("Parse", 1, 1, '{"s":"\ufffd"}')]),
     ("cut off at the end", [], b'{"n":1}\n{"n":', [1], [("Parse", 2, 2, '{"n":')]),
+    ("a banner before a sequence", [], b'-- begins --\n\x1e{"n":1}\n\x1e{"n":2}\n', [1, 2],
+     [("Parse", 1, 1, "-- begins --")]),
     ("sequence", [], b'\x1e{nope}\n\x1e{"n":1}\n\x1e', [1], [("Parse", 1, None, "{nope}")]),
     ("events", [], b'data: nope\n\ndata: {"n":1}\n\n', [1], [("Parse", 1, None, "nope")]),
     ("one document", ["--in", "json"], b'{"n":1}{', [], [("Parse", 1, None, '{"n":1}{')]),

@@ -1,16 +1,27 @@
 /* Streams of any bytes must not crash or hang the reader of records, and however they are cut
- * into reads, the same records come out.
+ * into reads, the same records come out: in one go, byte by byte, in pieces of any sizes.
  *
- * The first byte of an input chooses the mode (low three bits), skip (bit 3) and the size of the
- * pieces (bits 4 to 7, plus one); the rest is the stream. */
+ * The first byte of an input chooses the mode (low three bits), skip (bit 3) and the sizes of the
+ * pieces (bits 4 to 7, with all else that the input says); the rest is the stream. If it ends with
+ * the byte 0xf8, three bytes 0xf8 C N before that stand for N times 8192 bytes C, so that records
+ * beyond the limit are reached by short inputs. These are slow, and so not what most become. */
 #include "cli/ingest.h"
 
-#include <stdint.h>
+#include "base/limits.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SIZE_MAX_BYTES = 60000 }; /* a pipe takes so much at once */
+enum {
+    INPUT_MAX_BYTES = 60000,
+    STREAM_MAX_BYTES = 3 << 20,
+    PIECE_MAX_BYTES = 60000, /* a pipe takes so much at once */
+    BYTEWISE_MAX_BYTES = 512,
+    FINE_BYTES = 64,
+    RUN_MARK = 0xf8,
+    RUN_UNIT_BYTES = 8192,
+};
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -20,68 +31,158 @@ static void check(bool right)
         abort();
 }
 
-static void keep(struct buf *out, const struct ingest_record *record, int outcome)
-{
-    static const char bad[] = "!";
-    uint8_t compact[SIZE_MAX_BYTES * 3 + JSON_SLACK];
-    size_t len = 0;
+/* How a stream is cut: pieces of at most max bytes; random ones if seed is not zero; single bytes
+ * where fine is set, at the beginning and where a first record would reach the limit. */
+struct cut {
+    size_t max;
+    uint64_t seed;
+    bool fine;
+    size_t pos;
+};
 
-    if (outcome == INGEST_BAD) {
-        check(buf_append(out, bad, 1) == 0);
-        return;
+static size_t cut_next(struct cut *cut)
+{
+    const size_t from = LIMIT_RECORD_BYTES - FINE_BYTES, to = LIMIT_RECORD_BYTES + FINE_BYTES;
+    if (cut->fine && (cut->pos < FINE_BYTES || (cut->pos >= from && cut->pos < to)))
+        return 1;
+    if (cut->fine && cut->pos < from && cut->pos + cut->max > from)
+        return from - cut->pos;
+    if (cut->seed == 0)
+        return cut->max;
+    cut->seed = cut->seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    return 1 + (size_t)(cut->seed >> 33) % cut->max;
+}
+
+static void keep_bytes(struct buf *out, const void *data, size_t len)
+{
+    check(buf_append(out, data, len) == 0);
+}
+
+/* What users see of a bad record: its number, its line, the reason and where it was found. */
+static void keep_bad(
+    struct buf *out, const struct ingest *ingest, const struct ingest_record *record)
+{
+    const uint64_t seen[] = {'!', ingest->mode, record->index, record->line, record->reason,
+        record->reason == INGEST_PARSE ? record->error.offset : 0};
+    keep_bytes(out, seen, sizeof(seen));
+}
+
+static void keep_good(struct buf *out, const struct ingest_record *record)
+{
+    scoped(buf_fini) struct buf compact = {0};
+
+    /* What is handed out is compact already. */
+    check(buf_reserve(&compact, record->data.len + JSON_SLACK) == 0);
+    check(json_compact(record->data.data, record->data.len, compact.data, &compact.len, NULL));
+    check(view_equal(buf_view(&compact), record->data));
+    const uint64_t seen[] = {record->index, record->line};
+    keep_bytes(out, seen, sizeof(seen));
+    keep_bytes(out, compact.data, compact.len);
+    keep_bytes(out, "\n", 1);
+}
+
+/* Gives the reader its next piece; at the end closes the pipe. */
+static void give(struct ingest *ingest, int *fd, struct view *stream, struct cut *cut)
+{
+    const size_t wanted = cut_next(cut);
+    const size_t n = wanted < stream->len ? wanted : stream->len;
+    if (n > 0) {
+        check(write(*fd, stream->data, n) == (ssize_t)n);
+        *stream = view_of(stream->data + n, stream->len - n);
+        cut->pos += n;
     }
-    /* what is handed out is compact already */
-    check(json_compact(record->data.data, record->data.len, compact, &len, NULL));
-    check(len == record->data.len && memcmp(compact, record->data.data, len) == 0);
-    check(buf_append(out, compact, len) == 0 && buf_append(out, "\n", 1) == 0);
+    if (n == 0 && *fd >= 0) {
+        close(*fd);
+        *fd = -1;
+    }
+    check(ingest_read(ingest, NULL) == 0);
 }
 
 static void read_stream(
-    const uint8_t *data, size_t size, uint8_t options, size_t piece, struct buf *out)
+    struct view stream, enum ingest_mode mode, bool skip, struct cut cut, struct buf *out)
 {
-    static const enum ingest_mode modes[] = {INGEST_JSONL, INGEST_LINES, INGEST_JSON, INGEST_SEQ,
-        INGEST_EVENTS, INGEST_JQ, INGEST_LINES, INGEST_SEQ};
-    const enum ingest_mode mode = modes[options & 7];
     scoped(ingest_fini) struct ingest ingest = {0};
     struct ingest_record record;
     int ends[2];
     int outcome;
+    bool ended = false; /* by a bad record, as feed without --errors skip is */
 
     check(pipe(ends) == 0);
-    ingest_init(&ingest, ends[0], mode, mode != INGEST_JQ && (options & 8) != 0);
-    while ((outcome = ingest_next(&ingest, &record, NULL)) != INGEST_END) {
-        check(outcome >= 0);
-        if (outcome == INGEST_RECORD || outcome == INGEST_BAD) {
-            keep(out, &record, outcome);
-            if (outcome == INGEST_BAD && !ingest.skip)
-                break;
-            continue;
+    ingest_init(&ingest, ends[0], mode, skip);
+    while (!ended && (outcome = ingest_next(&ingest, &record, NULL)) != INGEST_END) {
+        switch (outcome) {
+        case INGEST_RECORD: keep_good(out, &record); break;
+        case INGEST_BAD:
+            keep_bad(out, &ingest, &record);
+            ended = !skip;
+            break;
+        case INGEST_FULL: ingest_release(&ingest); break;
+        case INGEST_WAIT:
+            ingest_release(&ingest);
+            check(!ingest.ended); /* nothing to wait for: feed would spin */
+            give(&ingest, &ends[1], &stream, &cut);
+            break;
+        default: check(false);
         }
-        ingest_release(&ingest);
-        const size_t n = piece < size ? piece : size;
-        check(write(ends[1], data, n) == (ssize_t)n);
-        data += n;
-        size -= n;
-        if (n == 0 && ends[1] >= 0) {
-            close(ends[1]);
-            ends[1] = -1;
-        }
-        check(ingest_read(&ingest, NULL) == 0);
     }
     if (ends[1] >= 0)
         close(ends[1]);
     close(ends[0]);
 }
 
+static void expand(const uint8_t *data, size_t size, struct buf *out)
+{
+    if (size == 0 || data[size - 1] != RUN_MARK) {
+        keep_bytes(out, data, size);
+        return;
+    }
+    size--;
+    for (size_t i = 0; i < size; i++) {
+        if (data[i] != RUN_MARK || size - i < 3) {
+            keep_bytes(out, &data[i], 1);
+            continue;
+        }
+        const size_t n = (size_t)data[i + 2] * RUN_UNIT_BYTES;
+        if (n > 0 && out->len + n <= STREAM_MAX_BYTES) {
+            check(buf_reserve(out, n) == 0);
+            memset(out->data + out->len, data[i + 1], n);
+            out->len += n;
+        }
+        i += 2;
+    }
+}
+
+static uint64_t seed_of(const uint8_t *data, size_t size)
+{
+    uint64_t seed = UINT64_C(14695981039346656037);
+    for (size_t i = 0; i < size; i++)
+        seed = (seed ^ data[i]) * UINT64_C(1099511628211);
+    return seed | 1;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    scoped(buf_fini) struct buf whole = {0};
-    scoped(buf_fini) struct buf pieces = {0};
+    static const enum ingest_mode modes[] = {INGEST_JSONL, INGEST_LINES, INGEST_JSON, INGEST_SEQ,
+        INGEST_EVENTS, INGEST_JQ, INGEST_AUTO, INGEST_AUTO};
+    scoped(buf_fini) struct buf stream = {0};
+    scoped(buf_fini) struct buf expected = {0};
 
-    if (size < 1 || size > SIZE_MAX_BYTES)
+    if (size < 1 || size > INPUT_MAX_BYTES)
         return 0;
-    read_stream(data + 1, size - 1, data[0], SIZE_MAX_BYTES, &whole);
-    read_stream(data + 1, size - 1, data[0], (size_t)(data[0] >> 4) + 1, &pieces);
-    check(view_equal(buf_view(&whole), buf_view(&pieces)));
+    expand(data + 1, size - 1, &stream);
+    const enum ingest_mode mode = modes[data[0] & 7];
+    const bool skip = mode != INGEST_JQ && (data[0] & 8) != 0;
+    read_stream(buf_view(&stream), mode, skip, (struct cut){.max = PIECE_MAX_BYTES}, &expected);
+
+    const bool small = stream.len <= BYTEWISE_MAX_BYTES;
+    const struct cut cuts[] = {
+        {.max = small ? 1 : 4099, .fine = !small},
+        {.max = small ? (size_t)(data[0] >> 4) + 2 : 30000, .seed = seed_of(data, size)},
+    };
+    for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++) {
+        scoped(buf_fini) struct buf found = {0};
+        read_stream(buf_view(&stream), mode, skip, cuts[i], &found);
+        check(view_equal(buf_view(&expected), buf_view(&found)));
+    }
     return 0;
 }
