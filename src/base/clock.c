@@ -200,8 +200,10 @@ bool clock_parse(const char *text, size_t len, uint64_t *out_time_ns)
         *out_time_ns = 0;
         return true;
     }
-    if ((uint64_t)seconds > UINT64_MAX / NS_PER_SECOND - 1)
-        return false;
+    if ((uint64_t)seconds > UINT64_MAX / NS_PER_SECOND - 1) {
+        *out_time_ns = UINT64_MAX;
+        return true;
+    }
     *out_time_ns = (uint64_t)seconds * NS_PER_SECOND + (uint64_t)fraction_ns;
     return true;
 }

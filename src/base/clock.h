@@ -29,8 +29,9 @@ uint64_t clock_deadline_ns(uint64_t timeout_ms);
  * many messages costs only the digits. */
 size_t clock_format(uint64_t time_ns, char out[static CLOCK_TEXT_MAX]);
 
-/* Parses RFC 3339 with offset and optional fraction. Times before 1970 become 0. Returns false
- * if the text is not RFC 3339 or lies beyond what 64 bits of nanoseconds can say. */
+/* Parses RFC 3339 with offset and optional fraction. Times before 1970 become 0; those beyond
+ * what 64 bits of nanoseconds can say (the year 2554), UINT64_MAX. Returns false if the text is
+ * not RFC 3339. */
 bool clock_parse(const char *text, size_t len, uint64_t *out_time_ns);
 
 #endif

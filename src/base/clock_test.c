@@ -39,6 +39,9 @@ static void test_clock_parses_offsets_and_fractions(void **state)
         parse("2026-01-01t00:00:00.1234567899Z"), parse("2026-01-01T00:00:00Z") + 123456789);
     assert_int_equal(parse("1969-12-31T23:59:59Z"), 0);
     assert_int_equal(parse("0001-01-01T00:00:00Z"), 0);
+    assert_int_equal(parse("2554-01-01T00:00:00Z"), UINT64_C(18429292800000000000));
+    assert_true(parse("2999-01-01T00:00:00Z") == UINT64_MAX);
+    assert_true(parse("9999-12-31T23:59:59.999Z") == UINT64_MAX);
 }
 
 static void test_clock_refuses_what_is_no_time(void **state)
@@ -48,7 +51,7 @@ static void test_clock_refuses_what_is_no_time(void **state)
         "2026-13-01T00:00:00Z", "2026-00-01T00:00:00Z", "2026-02-29T00:00:00Z",
         "2026-01-32T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01T00:60:00Z",
         "2026-01-01T00:00:61Z", "2026-01-01T00:00:00.Z", "2026-01-01T00:00:00+1:00",
-        "2026-01-01T00:00:00+24:00", "2026-01-01T00:00:00Zx", "9999-01-01T00:00:00Z",
+        "2026-01-01T00:00:00+24:00", "2026-01-01T00:00:00Zx", "10000-01-01T00:00:00Z",
         "2026-1-01T00:00:00Z", " 2026-01-01T00:00:00Z"};
     uint64_t time_ns = 42;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
