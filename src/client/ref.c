@@ -1,5 +1,6 @@
 #include "client/ref.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -39,21 +40,39 @@ static bool ref_ends(const char *text, const char *suffix)
     return len >= n && strcmp(text + len - n, suffix) == 0;
 }
 
+/* The length of "[::1]" at the beginning of an authority; 0: there is none. */
+static size_t ref_bracketed_host(const char *text, size_t len)
+{
+    struct in6_addr address;
+    char host[INET6_ADDRSTRLEN];
+    const char *close = memchr(text, ']', len);
+    const size_t n = close == NULL ? 0 : (size_t)(close - text) - 1;
+
+    if (n == 0 || n >= sizeof(host))
+        return 0;
+    memcpy(host, text + 1, n);
+    host[n] = '\0';
+    return inet_pton(AF_INET6, host, &address) == 1 ? n + 2 : 0;
+}
+
+/* The length of a name or an IPv4 address; 0: it has characters that no host has. */
+static size_t ref_named_host(const char *text, size_t len)
+{
+    const char *colon = memchr(text, ':', len);
+    const size_t n = colon == NULL ? len : (size_t)(colon - text);
+
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)text[i] <= ' ' || strchr("\"%<>@[\\]^`{|}\x7f", text[i]) != NULL)
+            return 0;
+    return n;
+}
+
 /* "host", "host:port", "[::1]:port": no user, a host that is not empty, a port of 16 bits. */
 static bool ref_authority_valid(const char *text, size_t len)
 {
-    if (len == 0 || memchr(text, '@', len) != NULL || memchr(text, ' ', len) != NULL)
+    if (len == 0)
         return false;
-    size_t host = 0;
-    if (text[0] == '[') {
-        const char *close = memchr(text, ']', len);
-        if (close == NULL || close == text + 1)
-            return false;
-        host = (size_t)(close - text) + 1;
-    } else {
-        const char *colon = memchr(text, ':', len);
-        host = colon == NULL ? len : (size_t)(colon - text);
-    }
+    const size_t host = text[0] == '[' ? ref_bracketed_host(text, len) : ref_named_host(text, len);
     if (host == 0 || (host < len && text[host] != ':'))
         return false;
     unsigned port = 0;
@@ -81,6 +100,20 @@ static int ref_remote_error(const char *message, plsm_error_t **err)
     return error_hint(err, "Write a remote pool as http(s)://host:port/<pool>.");
 }
 
+/* Whether a path is one segment that can name a pool. "." and ".." are steps in a path. */
+static bool ref_is_shorthand(const char *path)
+{
+    static const char *const steps[] = {".", "..", "%2e", ".%2e", "%2e.", "%2e%2e"};
+
+    if (path[0] != '/' || path[1] == '\0' || strchr(path + 1, '/') != NULL ||
+        strcmp(path, "/pool") == 0)
+        return false;
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+        if (strcasecmp(path + 1, steps[i]) == 0)
+            return false;
+    return true;
+}
+
 /* http(s)://host[:port]/POOL: exactly one path segment. */
 static int ref_resolve_remote(const char *text, struct ref *out_ref, plsm_error_t **err)
 {
@@ -94,8 +127,7 @@ static int ref_resolve_remote(const char *text, struct ref *out_ref, plsm_error_
         return ref_remote_error("remote pool ref must not include query or fragment", err);
     if (ref_has_slash_escape(path))
         return ref_remote_error("remote pool name must not contain path separators", err);
-    if (path[0] != '/' || path[1] == '\0' || strchr(path + 1, '/') != NULL ||
-        strcmp(path, "/pool") == 0)
+    if (!ref_is_shorthand(path))
         return ref_remote_error(
             "remote pool ref must use shorthand http(s)://host:port/<pool>", err);
 

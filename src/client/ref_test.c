@@ -81,6 +81,16 @@ static void test_remote_shapes_that_are_refused(void **state)
     check_refused("http://:9700/chat", "invalid remote pool ref");
     check_refused("http://host:99999/chat", "invalid remote pool ref");
     check_refused("http://host:x/chat", "invalid remote pool ref");
+    check_refused("http://[::1/chat", "invalid remote pool ref");
+    check_refused("http://[]/chat", "invalid remote pool ref");
+    check_refused("http://[host]/chat", "invalid remote pool ref");
+    check_refused("http://[::1]x/chat", "invalid remote pool ref");
+    check_refused("http://[0000:0000:0000:0000:0000:0000:0000:0000:0000:0000:0000]/chat",
+        "invalid remote pool ref");
+    check_refused("http://ada@host/chat", "invalid remote pool ref");
+    check_refused("http://ho st/chat", "invalid remote pool ref");
+    check_refused("http://host\\chat", "invalid remote pool ref");
+    check_refused("http://host%20/chat", "invalid remote pool ref");
     check_refused("http://host/chat?x=1", "remote pool ref must not include query or fragment");
     check_refused("http://host/chat#x", "remote pool ref must not include query or fragment");
     check_refused("http://host/a%2Fb", "remote pool name must not contain path separators");
@@ -88,6 +98,10 @@ static void test_remote_shapes_that_are_refused(void **state)
     check_refused("http://host/", shorthand);
     check_refused("http://host/chat/", shorthand);
     check_refused("http://host/pool", shorthand);
+    check_refused("http://host/.", shorthand);
+    check_refused("http://host/..", shorthand);
+    check_refused("http://host/%2E.", shorthand);
+    check_refused("http://host//chat", shorthand);
     check_refused("http://host/v0/pools/x/append", shorthand);
     check_refused("", "pool name must not be empty");
 }

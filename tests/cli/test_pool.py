@@ -61,25 +61,41 @@ def test_local_commands_refuse_urls(cli, command):
     assert "Use a local pool name/path" in error["hint"]
 
 
-REMOTE = [
-    ("ftp://host/pool", "remote pool ref must use http or https scheme"),
-    ("http:///pool", "invalid remote pool ref"),
-    ("http://host:99999/pool", "invalid remote pool ref"),
-    ("http://host/pool?x=1", "remote pool ref must not include query or fragment"),
-    ("http://host/p#x", "remote pool ref must not include query or fragment"),
-    ("http://host/a%2fb", "remote pool name must not contain path separators"),
-    ("http://host/", "remote pool ref must use shorthand http(s)://host:port/<pool>"),
-    ("http://host/chat/", "remote pool ref must use shorthand http(s)://host:port/<pool>"),
-    ("http://host/pool", "remote pool ref must use shorthand http(s)://host:port/<pool>"),
-    ("http://host/v0/pools/x/append", "remote pool ref must use shorthand http(s)://host:port/<pool>"),
-    ("http://host/v0/pools/x/tail", "remote pool ref must use shorthand http(s)://host:port/<pool>"),
-]
+SCHEME = "remote pool ref must use http or https scheme"
+INVALID = "invalid remote pool ref"
+QUERY = "remote pool ref must not include query or fragment"
+SEPARATOR = "remote pool name must not contain path separators"
+SHORTHAND = "remote pool ref must use shorthand http(s)://host:port/<pool>"
+
+REMOTE = {
+    SCHEME: ["ftp://host/pool", "ws://host/x", "HTTP://host/x", "Https://host/x", "file:///x", "://x", "a://"],
+    INVALID: ["http://", "https://", "http:///x", "http://:9700/x", "http://host:99999/x", "http://host:port/x",
+              "http://host:-1/x", "http://[::1/x", "http://[]/x", "http://[host]/x", "http://ho st/x",
+              "http://user@host/x", "http://user:word@host/x", "http://host\\x"],
+    QUERY: ["http://host/x?", "http://host/x?y=1", "http://host/x#", "http://host/x#y", "http://host?x",
+            "http://host/a/b?x", "http://host/a%2fb#x"],
+    SEPARATOR: ["http://host/a%2fb", "https://host/a%2Fb", "http://host/%2f", "http://host/a/b%2fc"],
+    SHORTHAND: ["http://host", "http://host/", "http://host//", "http://host//x", "http://host/x/", "http://host/a/b",
+                "http://host/pool", "http://host/pool/x", "http://host/.", "http://host/..", "http://host/%2e%2E",
+                "http://host/v0/pools/x", "http://host/v0/pools/x/append", "http://host/v0/pools/x/tail",
+                "https://[::1]:9700/v0/pools/x/tail"],
+}
 
 
-@pytest.mark.parametrize("ref,message", REMOTE)
-def test_remote_references_that_are_refused(cli, ref, message):
-    assert cli.run("feed", ref, "{}").usage()["message"] == message
-    assert cli.run("follow", ref).usage()["message"] == message
+@pytest.mark.parametrize("message,ref", [(message, ref) for message in REMOTE for ref in REMOTE[message]])
+def test_remote_references_that_are_refused(cli, message, ref):
+    """For their shape alone: no host of these is looked up."""
+    for command in (["feed", ref, "{}"], ["feed", ref, "x", "--create"], ["follow", ref], ["follow", ref, "--create"]):
+        assert cli.run(*command).usage()["message"] == message
+    assert not cli.pools.exists()
+
+
+@pytest.mark.parametrize("ref,file", [
+    ("http:x", "pools/http:x.plasmite"), ("https:", "pools/https:.plasmite"), ("http:/x", "http:/x"),
+])
+def test_names_that_only_look_remote(cli, ref, file):
+    cli.run("feed", ref, "--create", '{"n":1}').ok()
+    assert (cli.root / file).is_file()
 
 
 # --- create
