@@ -412,7 +412,7 @@ static int args_take_long(struct parser *parser, const char *word, plsm_error_t 
 
     if (found.option != NULL)
         return args_take(parser, &found, equals == NULL ? NULL : equals + 1, err);
-    if (found.global != GLOBAL_NONE)
+    if (found.global != GLOBAL_NONE && equals == NULL)
         return args_outcome(found.global);
     return args_unexpected(parser, word, err);
 }
@@ -469,8 +469,10 @@ static int args_help_words(struct parser *parser, plsm_error_t **err)
 {
     while (parser->at < parser->argc) {
         const char *word = parser->argv[parser->at++];
-        if (word[0] == '-')
+        if (strcmp(word, "-h") == 0 || strcmp(word, "--help") == 0)
             break;
+        if (word[0] == '-' && word[1] != '\0')
+            return args_unexpected(parser, word, err);
         if (args_find_child(parser->command, word) == NULL && parser->command->children == NULL)
             return args_unexpected(parser, word, err);
         if (args_enter(parser, word, err) < 0)
