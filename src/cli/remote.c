@@ -1,0 +1,100 @@
+#include "cli/remote.h"
+
+#include "base/limits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BLANKS " \t\n\v\f\r"
+
+/* Tokens are a line, lists of certificates some hundred KiB. */
+#define REMOTE_FILE_MAX (4 * LIMIT_RECORD_BYTES)
+
+void remote_fini(struct remote *remote)
+{
+    buf_fini(&remote->token);
+    buf_fini(&remote->tls_ca);
+}
+
+static int remote_file_error(
+    const char *message, const char *path, int errnum, const char *hint, plsm_error_t **err)
+{
+    error_set(err, PLSM_ERROR_USAGE, "%s", message);
+    if (errnum != 0)
+        error_cause(err, "%s (os error %d)", strerror(errnum), errnum);
+    error_at_path(err, path);
+    return error_hint(err, "%s", hint);
+}
+
+/* 0, or the errno of what failed. May be a pipe: shells make those of <(command). */
+static int remote_read_all(int fd, struct buf *out)
+{
+    for (;;) {
+        if (buf_reserve(out, 4096) < 0)
+            return ENOMEM;
+        const ssize_t n = read(fd, out->data + out->len, 4096);
+        if (n < 0 && errno != EINTR)
+            return errno;
+        if (n == 0)
+            return 0;
+        out->len += n < 0 ? 0 : (size_t)n;
+        if (out->len > REMOTE_FILE_MAX)
+            return EFBIG;
+    }
+}
+
+static int remote_read_file(const char *path, struct buf *out)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno;
+    const int errnum = remote_read_all(fd, out);
+    close(fd);
+    return errnum;
+}
+
+static int remote_token_file(const char *path, struct buf *out_token, plsm_error_t **err)
+{
+    static const char hint[] = "A token file holds one line: the bearer token.";
+    size_t start = 0;
+
+    const int errnum = remote_read_file(path, out_token);
+    if (errnum != 0)
+        return remote_file_error("failed to read token file", path, errnum, hint, err);
+    while (start < out_token->len && strchr(BLANKS, out_token->data[start]) != NULL)
+        start++;
+    while (out_token->len > start && strchr(BLANKS, out_token->data[out_token->len - 1]) != NULL)
+        out_token->len--;
+    out_token->len -= start;
+    memmove(out_token->data, out_token->data + start, out_token->len);
+    return out_token->len == 0 ? remote_file_error("token file is empty", path, 0, hint, err) : 0;
+}
+
+static int remote_ca_file(const char *path, struct buf *out_pem, plsm_error_t **err)
+{
+    static const char hint[] = "--tls-ca names a PEM file with the certificates to trust.";
+    static const char begin[] = "-----BEGIN CERTIFICATE-----";
+
+    const int errnum = remote_read_file(path, out_pem);
+    if (errnum != 0)
+        return remote_file_error("failed to read TLS CA file", path, errnum, hint, err);
+    if (memmem(out_pem->data, out_pem->len, begin, sizeof(begin) - 1) == NULL)
+        return remote_file_error("TLS CA file has no certificate", path, 0, hint, err);
+    return 0;
+}
+
+int remote_read(const struct args *args, const struct remote_options *options,
+    struct remote *out_remote, plsm_error_t **err)
+{
+    const char *token = args_text(args, options->token, NULL);
+    const char *token_file = args_text(args, options->token_file, NULL);
+    const char *tls_ca = args_text(args, options->tls_ca, NULL);
+
+    if (token != NULL && buf_append_str(&out_remote->token, token) < 0)
+        return error_oom(err);
+    if (token_file != NULL && remote_token_file(token_file, &out_remote->token, err) < 0)
+        return -1;
+    return tls_ca == NULL ? 0 : remote_ca_file(tls_ca, &out_remote->tls_ca, err);
+}
