@@ -5,6 +5,7 @@
 #include "cli/exact.h"
 #include "cli/ingest.h"
 #include "cli/open.h"
+#include "cli/remote.h"
 #include "cli/report.h"
 #include "client/value.h"
 #include "json/write.h"
@@ -56,6 +57,8 @@ static int feed_refuse(plsm_error_t **err, const char *message, const char *hint
 
 static int feed_check_remote(const struct feed *feed, const struct args *args, plsm_error_t **err)
 {
+    static const struct remote_options remote_options = {OPT_TOKEN, OPT_TOKEN_FILE, OPT_TLS_CA};
+    scoped(remote_fini) struct remote remote = {0};
     const bool flags = args_has(args, OPT_TOKEN) || args_has(args, OPT_TOKEN_FILE) ||
                        args_has(args, OPT_TLS_CA) || args_has(args, OPT_TLS_SKIP_VERIFY);
     if (feed->ref.kind != REF_REMOTE)
@@ -69,6 +72,8 @@ static int feed_check_remote(const struct feed *feed, const struct args *args, p
     if (args_has(args, OPT_CREATE))
         return feed_refuse(err, "remote feed does not support --create",
             "Create the pool server-side, then feed it.");
+    if (remote_read(args, &remote_options, &remote, err) < 0)
+        return -1;
     return feed_refuse(
         err, "remote pools are not supported by this build", "Use a local pool name/path.");
 }

@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "cli/exact.h"
 #include "cli/open.h"
+#include "cli/remote.h"
 #include "cli/report.h"
 #include "client/value.h"
 
@@ -79,6 +80,8 @@ static int follow_set_format(struct follow *follow, const struct args *args, pls
 
 static int follow_remote(const struct args *args, plsm_error_t **err)
 {
+    static const struct remote_options remote_options = {OPT_TOKEN, OPT_TOKEN_FILE, OPT_TLS_CA};
+    scoped(remote_fini) struct remote remote = {0};
     static const struct {
         size_t option;
         const char *message;
@@ -96,6 +99,8 @@ static int follow_remote(const struct args *args, plsm_error_t **err)
         if (args_has(args, refused[i].option))
             return follow_refuse(err, refused[i].message,
                 "Drop the option, or create the pool server-side and follow it there.");
+    if (remote_read(args, &remote_options, &remote, err) < 0)
+        return -1;
     return follow_refuse(
         err, "remote pools are not supported by this build", "Use a local pool name/path.");
 }

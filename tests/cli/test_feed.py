@@ -150,10 +150,6 @@ REFUSED = [
     (["--retry", "1", "--retry-delay", "1"], "invalid duration", "500ms"),
     (["--create", "--create-size", "1KiB"], "invalid size suffix", "64K"),
     (["--in", "jq", "--errors", "skip"], "--in jq does not support --errors skip", "jsonl"),
-    (["--token", "x"], "feed remote auth/TLS flags require a remote http(s) pool ref", "--token"),
-    (["--token-file", "x"], "feed remote auth/TLS flags require a remote http(s) pool ref", "--token"),
-    (["--tls-ca", "x"], "feed remote auth/TLS flags require a remote http(s) pool ref", "--tls-ca"),
-    (["--tls-skip-verify"], "feed remote auth/TLS flags require a remote http(s) pool ref", "--tls"),
 ]
 
 
@@ -163,11 +159,6 @@ def test_options_that_are_refused(cli, flags, message, hint):
     error = cli.run("feed", "missing", "x", *flags).usage()
     assert error["message"] == message and hint in error["hint"]
     assert not cli.pools.exists()
-
-
-def test_remote_create_is_refused(cli):
-    error = cli.run("feed", "http://127.0.0.1:1/x", "--create", "{}").usage("does not support --create")
-    assert "server-side" in error["hint"]
 
 
 @pytest.mark.parametrize("durability", ["fast", "flush"])

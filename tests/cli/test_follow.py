@@ -417,23 +417,6 @@ def test_large_messages(cli):
     assert [len(item["p"]) for item in cli.data("a")] == sizes
 
 
-# --- remote references
-
-@pytest.mark.parametrize("flags,word", [
-    (["--create"], "--create"), (["--since", "1h"], "--since"), (["--since", "2100-01-01T00:00:00Z"], "--since"),
-    (["--tail", "1", "--replay", "1"], "--replay"), (["--no-notify"], "--no-notify"),
-    (["--quiet-drops"], "--quiet-drops"),
-])
-def test_remote_refuses(cli, flags, word):
-    cli.run("follow", "http://127.0.0.1:1/x", *flags).usage(f"does not support {word}")
-
-
-@pytest.mark.parametrize("flags", [["--token", "x"], ["--token-file", "x"], ["--tls-ca", "x"], ["--tls-skip-verify"]])
-def test_remote_flags_need_a_remote_pool(cli, flags):
-    error = cli.run("follow", "missing", *flags).usage()
-    assert error["message"] == "follow remote auth/TLS flags require a remote http(s) pool ref"
-
-
 # --- order of checks
 
 @pytest.mark.parametrize("args,message", [
