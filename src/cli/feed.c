@@ -237,22 +237,25 @@ static const struct option feed_option_table[N_OPTIONS] = {
         .letter = 'f',
         .kind = ARG_TEXT,
         .value = "FILE",
-        .summary = "Read a JSON value or stream from FILE (- for stdin)"},
+        .summary = "Read JSON from FILE; - is stdin",
+        .details = "Read a JSON value, or a stream of them, from FILE; - is stdin."},
     [OPT_DURABILITY] = {.name = "durability",
         .kind = ARG_TEXT,
         .value = "DURABILITY",
         .fallback = "fast",
         .choices = durability_choices,
-        .summary = "fast, or flush: on stable storage before the receipt",
+        .summary = "flush: on stable storage before the receipt",
         .details = "fast: survives the death of any process. flush: on stable storage before the "
                    "receipt, so that it survives a power loss."},
     [OPT_CREATE] = {.name = "create",
-        .summary = "Create the local pool, and its directory, if it does not exist"},
+        .summary = "Create the pool if it does not exist",
+        .details = "Create the local pool, and its directory, if it does not exist."},
     [OPT_CREATE_SIZE] = {.name = "create-size",
         .kind = ARG_TEXT,
         .value = "CREATE_SIZE",
         .fallback = "1M",
-        .summary = "Size of a created pool, e.g. 64K, 8M; requires --create"},
+        .summary = "Size of a created pool; requires --create",
+        .details = "Size of a created pool, e.g. 64K or 8M; requires --create."},
     [OPT_RETRY] = {.name = "retry",
         .kind = ARG_U32,
         .value = "RETRY",
@@ -279,7 +282,9 @@ static const struct option feed_option_table[N_OPTIONS] = {
         .value = "ERRORS",
         .fallback = "stop",
         .choices = errors_choices,
-        .summary = "At a bad record; after skipping any, feed exits 1"},
+        .summary = "At a bad record; after a skip feed exits 1",
+        .details = "At a bad record: stop, or skip it, tell of it on stderr and go on. After "
+                   "skipping any, feed exits 1."},
     [OPT_TOKEN] = {.name = "token",
         .kind = ARG_TEXT,
         .value = "TOKEN",
@@ -297,7 +302,7 @@ static const struct option feed_option_table[N_OPTIONS] = {
         .summary = "PEM file with the certificates to trust"},
     [OPT_TLS_SKIP_VERIFY] = {.name = "tls-skip-verify",
         .heading = remote_heading,
-        .summary = "Do not verify the server's certificate (unsafe)"},
+        .summary = "Trust any server certificate (unsafe)"},
 };
 
 static const struct positional feed_positionals[] = {
@@ -315,7 +320,9 @@ const struct command command_feed = {
     .path = "feed",
     .alias = "poke",
     .summary = "Append JSON messages to a pool",
-    .about = "Append JSON messages to a pool and print a receipt for each: its seq, time and tags.",
+    .about =
+        "Append JSON messages to a pool and print a receipt for each: its seq, time and tags. Data "
+        "is given back as it was written.",
     .notes = "Choose one input source: DATA, --file, or piped stdin.\n",
     .examples = "Examples:\n"
                 "  plasmite feed chat --create '{\"from\":\"alice\",\"msg\":\"hello\"}'\n"

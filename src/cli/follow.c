@@ -287,7 +287,8 @@ static const struct option follow_option_table[N_OPTIONS] = {
     [OPT_TIMEOUT] = {.name = "timeout",
         .kind = ARG_TEXT,
         .value = "TIMEOUT",
-        .summary = "Exit 124 when nothing is printed for so long, e.g. 500ms, 5s"},
+        .summary = "Exit 124 when nothing is printed for so long: 5s",
+        .details = "Exit 124 when nothing is printed for so long, e.g. 500ms, 5s, 10m."},
     [OPT_DATA_ONLY] = {.name = "data-only", .summary = "Print only the data of each message"},
     [OPT_FORMAT] = {.name = "format",
         .kind = ARG_CHOICE,
@@ -298,27 +299,30 @@ static const struct option follow_option_table[N_OPTIONS] = {
     [OPT_SINCE] = {.name = "since",
         .kind = ARG_TEXT,
         .value = "SINCE",
-        .summary = "Print messages from SINCE on first: 10m, 2h, 7d or RFC 3339"},
+        .summary = "Print messages since then first: 10m, 7d, RFC 3339",
+        .details = "Print messages from SINCE on first: 10m, 2h, 7d (ago), or RFC 3339."},
     [OPT_WHERE] = {.name = "where",
         .repeatable = true,
         .kind = ARG_TEXT,
         .value = "EXPR",
-        .summary = "Only messages for which a jq expression is true; repeatable (all must be)"},
+        .summary = "Only messages for which this jq is true; repeatable",
+        .details = "Only messages for which a jq expression is true. Repeatable: for all."},
     [OPT_TAG] = {.name = "tag",
         .alias = "descrip",
         .repeatable = true,
         .kind = ARG_TEXT,
         .value = "TAG",
-        .summary = "Only messages with this tag; repeatable (all of them)"},
+        .summary = "Only messages with this tag; repeatable",
+        .details = "Only messages with this tag. Repeatable: with all of them."},
     [OPT_QUIET_DROPS] = {.name = "quiet-drops",
-        .summary = "Do not tell of messages that were overwritten before they were read"},
+        .summary = "Do not tell of messages that were lost",
+        .details = "Do not tell of messages that were overwritten before they were read."},
     [OPT_NO_NOTIFY] = {.name = "no-notify",
-        .hidden = false,
-        .summary = "Accepted for older scripts; waiting costs nothing either way"},
+        .summary = "Accepted for older scripts; changes nothing"},
     [OPT_REPLAY] = {.name = "replay",
         .kind = ARG_REAL,
         .value = "SPEED",
-        .summary = "Replay with timing, then exit; finite SPEED >= 0; requires --tail or --since",
+        .summary = "Replay with pauses, then exit; finite SPEED >= 0",
         .details = "Print what --tail or --since select with the pauses between them divided by "
                    "SPEED (0: none), then exit. Needs a finite SPEED >= 0; requires --tail or "
                    "--since."},
@@ -339,7 +343,7 @@ static const struct option follow_option_table[N_OPTIONS] = {
         .summary = "PEM file with the certificates to trust"},
     [OPT_TLS_SKIP_VERIFY] = {.name = "tls-skip-verify",
         .heading = remote_heading,
-        .summary = "Do not verify the server's certificate (unsafe)"},
+        .summary = "Trust any server certificate (unsafe)"},
 };
 
 static const struct positional follow_positionals[] = {
@@ -357,8 +361,8 @@ const struct command command_follow = {
     .alias = "peek",
     .summary = "Print messages as they come",
     .about = "Print the messages of a pool as they come, until Ctrl-C.",
-    .notes = "Remote refs are http(s)://host:port/pool. They reject --create.\n"
-             "Exit 124 means that --timeout expired.\n",
+    .notes = "--replay requires --tail or --since. Exit 124 means that --timeout expired.\n"
+             "Remote refs are http(s)://host:port/pool. They reject --create.\n",
     .examples = "Examples:\n"
                 "  plasmite follow chat\n"
                 "  plasmite follow chat --tail 10 --jsonl | jq -r .data.msg\n"
