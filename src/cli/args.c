@@ -31,7 +31,8 @@ const struct option args_globals[N_ARG_GLOBALS] = {
         .summary = "Colour of output"},
     [ARG_GLOBAL_HELP] = {.name = "help",
         .letter = 'h',
-        .summary = "Print help (-h is short, --help is full)"},
+        .summary = "Print help; --help says more",
+        .details = "Print help; -h says it shortly"},
     [ARG_GLOBAL_VERSION] = {.name = "version", .letter = 'V', .summary = "Print the version"},
 };
 

@@ -93,7 +93,7 @@ const struct command command_completion = {
     .path = "completion",
     .summary = "Print a completion script for a shell",
     .about = "Print a completion script for a shell, for `plasmite` and `pls`. It completes "
-             "commands, options,\ntheir values and names of pools.",
+             "commands, options, their values and names of pools.",
     .examples = "Examples:\n"
                 "  source <(plasmite completion bash)        # in ~/.bashrc\n"
                 "  source <(plasmite completion zsh)         # in ~/.zshrc, after compinit\n"

@@ -282,7 +282,7 @@ const struct command command_doctor = {
     .usage = "[OPTIONS] <POOL|--all>",
     .summary = "Diagnose pool health",
     .about = "Diagnose pool health: checks the header, every index slot and every message. "
-             "Nothing is changed,\nand a pool in use stays usable.",
+             "Nothing is changed, and a pool in use stays usable.",
     .notes = "Exits nonzero when corruption is found (7).\n",
     .examples = "Examples:\n"
                 "  plasmite doctor chat\n"

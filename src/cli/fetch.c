@@ -75,7 +75,7 @@ const struct command command_fetch = {
     .alias = "get",
     .summary = "Fetch one message by its seq",
     .about = "Fetch one message by its seq and print it as JSON: pretty on a terminal, one line in "
-             "a pipe.\nA seq that was never written, or is overwritten by now, exits 3.",
+             "a pipe. A seq that was never written, or is overwritten by now, exits 3.",
     .examples = "Examples:\n"
                 "  plasmite fetch chat 1\n"
                 "  plasmite fetch chat 42 | jq .data\n",

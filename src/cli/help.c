@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define LONG_INDENT  10u
-#define LINE_COLUMNS 100u
+#define LINE_COLUMNS 80u
 
 /* "-n, --tail <TAIL>", with the place of the letter kept free where there is none. */
 static void help_option_name(const struct option *option, struct text *text)
@@ -38,13 +38,21 @@ static void help_extras(const struct option *option, struct text *text)
         help_choices(option->choices, text);
 }
 
+/* The length of the next word; "[default: 1M]" is one. */
+static size_t help_word(const char *words)
+{
+    static const char whole[] = "[default:";
+    return strncmp(words, whole, sizeof(whole) - 1) == 0 ? strcspn(words, "]") + 1
+                                                         : strcspn(words, " ");
+}
+
 /* Writes words, indented, in lines of up to LINE_COLUMNS. */
 static void help_wrap(const char *words, size_t indent, struct text *text)
 {
     size_t column = indent;
     text_pad(text, indent);
     while (*words != '\0') {
-        const size_t len = strcspn(words, " ");
+        const size_t len = help_word(words);
         if (column > indent && column + 1 + len > LINE_COLUMNS) {
             text_str(text, "\n");
             text_pad(text, indent);
@@ -55,6 +63,23 @@ static void help_wrap(const char *words, size_t indent, struct text *text)
         }
         text_put(text, words, len);
         column += len;
+        words += len;
+        words += *words != '\0';
+    }
+}
+
+/* A text with line ends of its own. */
+static void help_paragraph(const char *words, struct text *text)
+{
+    char line[1024];
+
+    while (*words != '\0') {
+        const size_t len = strcspn(words, "\n");
+        const size_t kept = len < sizeof(line) ? len : sizeof(line) - 1;
+        memcpy(line, words, kept);
+        line[kept] = '\0';
+        help_wrap(line, 0, text);
+        text_str(text, "\n");
         words += len;
         words += *words != '\0';
     }
@@ -111,22 +136,14 @@ static bool help_same(const char *a, const char *b)
 static void help_group(
     const struct command *command, const char *heading, bool full, size_t width, struct text *text)
 {
-    bool first = true;
     text_printf(text, "\n%s:\n", heading == NULL ? "Options" : heading);
     for (size_t i = 0; i < command->n_options; i++) {
         const struct option *option = &command->options[i];
-        if (option->hidden || !help_same(option->heading, heading))
-            continue;
-        if (full && !first)
-            text_str(text, "\n");
-        first = false;
-        help_option(option, full, width, text);
+        if (!option->hidden && help_same(option->heading, heading))
+            help_option(option, full, width, text);
     }
-    if (heading == NULL) {
-        if (full && !first)
-            text_str(text, "\n");
+    if (heading == NULL)
         help_option(option_help, full, width, text);
-    }
 }
 
 static void help_options(const struct command *command, bool full, struct text *text)
@@ -160,8 +177,6 @@ static void help_positionals(const struct command *command, bool full, struct te
         if (positional->choices != NULL)
             help_choices(positional->choices, &description);
         text_put(&description, "", 1);
-        if (full && i > 0)
-            text_str(text, "\n");
         if (!description.failed)
             help_entry(text, full, positional->value, strlen(positional->value),
                 (const char *)description.buf.data, width);
@@ -213,7 +228,8 @@ static void help_root(const struct command *root, struct text *text)
         width = len > width ? len : width;
     }
 
-    text_printf(text, "%s\n\nUSAGE\n  plasmite %s\n\nCOMMANDS\n", root->about, root->usage);
+    help_paragraph(root->about, text);
+    text_printf(text, "\nUSAGE\n  plasmite %s\n\nCOMMANDS\n", root->usage);
     for (size_t i = 0; root->children[i] != NULL; i++) {
         const struct command *child = root->children[i];
         help_entry(text, false, child->name, strlen(child->name), child->summary, width);
@@ -232,7 +248,7 @@ void help_render(const struct command *command, bool full, struct text *text)
         help_root(command, text);
         return;
     }
-    text_printf(text, "%s\n", full && command->about != NULL ? command->about : command->summary);
+    help_paragraph(full && command->about != NULL ? command->about : command->summary, text);
     help_usage(command, text);
     help_children(command, text);
     help_positionals(command, full, text);

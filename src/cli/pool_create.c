@@ -184,11 +184,12 @@ static const struct option create_options[N_OPTIONS] = {
         .kind = ARG_TEXT,
         .value = "SIZE",
         .fallback = "1M",
-        .summary = "Size of each pool file: bytes, or with K, M or G"},
+        .summary = "Size of each pool: 64K, 8M, 1G",
+        .details = "Size of each pool file: bytes, or with K, M or G."},
     [OPT_INDEX_CAPACITY] = {.name = "index-capacity",
         .kind = ARG_U32,
         .value = "INDEX_CAPACITY",
-        .summary = "Number of index slots of 16 bytes, at most half the pool; 0: no index",
+        .summary = "Number of index slots; 0: no index",
         .details = "Number of index slots. A slot has 16 bytes; together they take at most half "
                    "the pool. The default is one for each 256 bytes of the file. 0: no index."},
     [OPT_JSON] = {.name = "json", .summary = "Print JSON"},
@@ -206,8 +207,9 @@ const struct command command_pool_create = {
     .name = "create",
     .path = "pool create",
     .summary = "Create pools",
-    .about = "Create pools, and the pool directory if it does not exist.\nA pool keeps its size: "
+    .about = "Create pools, and the pool directory if it does not exist. A pool keeps its size: "
              "when it is full, the oldest messages are overwritten.",
+    .notes = "The index, 16 bytes a slot, takes at most half the pool.\n",
     .examples = "Examples:\n"
                 "  plasmite pool create chat\n"
                 "  plasmite pool create syslog metrics --size 64M\n",

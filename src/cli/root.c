@@ -21,9 +21,9 @@ const struct command command_root = {
     .help_when_empty = true,
     .usage = "[OPTIONS] <COMMAND>",
     .about =
-        "Plasmite keeps JSON messages in pools. A pool is a persistent, bounded stream in one "
-        "file:\n`feed` appends messages, `follow` prints them as they come, `fetch` prints one "
-        "again.\nNo daemon, no configuration, no ports.",
+        "Plasmite keeps JSON messages in pools. A pool is a persistent, bounded stream in "
+        "one file: `feed` appends messages, `follow` prints them as they come, `fetch` prints one "
+        "again. No daemon, no configuration, no ports.",
     .notes = "FIRST LOCAL WORKFLOW\n"
              "  plasmite pool create chat\n"
              "  plasmite follow chat                      # in one terminal\n"
@@ -31,8 +31,8 @@ const struct command command_root = {
              "  plasmite fetch chat 1\n"
              "\n"
              "SCRIPTS\n"
-             "  Use --json or --format jsonl for output that programs read. Errors are JSON when\n"
-             "  stderr is not a terminal; the exit code tells their kind.\n"
+             "  Use --json or --format jsonl for output that programs read. Errors are JSON\n"
+             "  when stderr is not a terminal; the exit code tells their kind.\n"
              "  Top-level options precede the command: plasmite --dir DIR feed chat ...\n"
              "\n"
              "MORE\n"

@@ -6,9 +6,10 @@ import subprocess
 import pytest
 
 from conftest import BIN
+from help_text import all_commands, help_commands
 
 VERSION = "0.8.0"
-COMMANDS = ["pool", "feed", "fetch", "follow", "doctor", "version"]
+COMMANDS = ["pool", "feed", "fetch", "follow", "doctor", "version", "completion"]
 PATHS = COMMANDS + ["pool create", "pool info", "pool delete", "pool list"]
 
 
@@ -104,6 +105,68 @@ def test_nothing_given_prints_short_help_on_stderr(cli, path):
         assert done.code == 2 and done.out == b""
         assert f"Usage: plasmite {path}" in done.err.decode()
         assert '"error"' not in done.err.decode()
+
+
+def test_help_lists_only_what_there_is(cli):
+    names = help_commands(cli.bare("--help").text)
+    assert len(names) == len(set(names)) and set(COMMANDS) <= set(names)
+    for words, text in all_commands(cli):
+        assert f"plasmite {' '.join(words)}" in text
+        assert cli.bare(*words, "--definitely-not-a-flag").usage("unexpected argument")
+
+
+def without_extras(line):
+    """A line of short help without the default and the choices, which may make it longer."""
+    return line.split(" [default: ")[0].split(" [possible values: ")[0]
+
+
+def test_help_fits_a_screen(cli):
+    for words, text in [([], cli.bare("--help").text), *all_commands(cli)]:
+        short = cli.bare(*words, "-h").ok().text
+        assert short.count("\n") <= (36 if words else 45) and text.count("\n") <= 60, words
+        for line in short.splitlines() + (text.splitlines() if words else []):
+            assert len(without_extras(line)) <= 80, (words, line)
+
+
+def test_long_help_shows_examples(cli):
+    for words, text in all_commands(cli):
+        examples = text.partition("\nExamples:\n")[2]
+        assert f"plasmite {words[0]}" in examples or f"pool {words[-1]}" in examples, words
+        assert "Examples:" not in cli.bare(*words, "-h").ok().text
+
+
+def test_help_shows_defaults_and_choices(cli):
+    """On the line of the option, in short help."""
+    for words, option, extras in (
+        (["feed"], "--create-size", "[default: 1M]"), (["feed"], "--retry", "[default: 0]"),
+        (["feed"], "--retry-delay", "[default: 50ms]"),
+        (["feed"], "--in", "[default: auto] [possible values: auto, jsonl, json, seq, jq]"),
+        (["feed"], "--errors", "[default: stop] [possible values: stop, skip]"),
+        (["feed"], "--durability", "[default: fast] [possible values: fast, flush]"),
+        (["follow"], "--format", "[default: pretty] [possible values: pretty, jsonl]"),
+        (["pool", "create"], "--size", "[default: 1M]"),
+        ([], "--color", "[default: auto] [possible values: auto, always, never]"),
+        (["completion"], "<SHELL>", "[possible values: bash, elvish, fish, powershell, zsh]"),
+    ):
+        lines = cli.bare(*words, "-h").ok().text.splitlines()
+        assert [line for line in lines if f"{option} " in line and line.endswith(extras)], (words, option)
+
+
+VALUES = {
+    "feed": "<TAG> <FILE> <DURABILITY> <CREATE_SIZE> <RETRY> <RETRY_DELAY> <INPUT> <ERRORS> <TOKEN> <PATH> "
+            "<POOL> [DATA]",
+    "follow": "<TAIL> <TIMEOUT> <FORMAT> <SINCE> <EXPR> <TAG> <SPEED> <TOKEN> <PATH> <POOL>",
+    "fetch": "<POOL> <SEQ>", "completion": "<SHELL>", "pool info": "<NAME>",
+    "pool create": "<SIZE> <INDEX_CAPACITY> <NAMES>...", "pool delete": "<NAMES>...",
+}
+
+
+@pytest.mark.parametrize("path", VALUES)
+def test_value_names(cli, path):
+    for form in ("-h", "--help"):
+        text = cli.bare(*path.split(), form).ok().text
+        for value in VALUES[path].split():
+            assert value in text, value
 
 
 def test_doctor_help_says_what_it_does(cli):
