@@ -164,20 +164,22 @@ static void feed_notice_summary(struct feed *feed)
             (const char *)message.buf.data, buf_view(&details.buf));
 }
 
-static int feed_bad_error(const struct ingest_record *record, plsm_error_t **err)
+static int feed_bad_error(
+    const struct ingest *ingest, const struct ingest_record *record, plsm_error_t **err)
 {
+    const char *skip = ingest->mode == INGEST_JQ ? "--in jsonl -e skip" : "-e skip";
     if (record->reason == INGEST_OVERSIZE) {
         error_set(err, PLSM_ERROR_USAGE, "record exceeds size limit");
         error_cause(err, "record %llu is longer than %u bytes", (unsigned long long)record->index,
             LIMIT_RECORD_BYTES);
-        return error_hint(err, "A record may have 1 MiB. Use -e skip to step over larger ones.");
+        return error_hint(err, "A record may have 1 MiB. Use %s to step over larger ones.", skip);
     }
     error_set(err, PLSM_ERROR_USAGE, "invalid json input");
     feed_explain(&record->error, err);
-    return error_hint(err, "Record %llu%s is not JSON%s%s. Use -e skip to step over bad records.",
+    return error_hint(err, "Record %llu%s is not JSON%s%s. Use %s to step over bad records.",
         (unsigned long long)record->index, record->line > 0 ? " of the input" : "",
         record->error.hint == NULL ? "" : ": ",
-        record->error.hint == NULL ? "" : record->error.hint);
+        record->error.hint == NULL ? "" : record->error.hint, skip);
 }
 
 /* A record that could not be read: an error, or a notice. */
@@ -186,7 +188,7 @@ static int feed_bad(struct feed *feed, const struct ingest *ingest,
 {
     const bool oversize = record->reason == INGEST_OVERSIZE;
     if (!feed->skip)
-        return feed_bad_error(record, err);
+        return feed_bad_error(ingest, record, err);
     feed->n_failed++;
     feed_notice_skip(feed, ingest, record, oversize ? "Oversize" : "Parse",
         oversize ? "Skipped oversized record." : "Skipped invalid JSON.");

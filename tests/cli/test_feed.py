@@ -284,6 +284,17 @@ def test_stop_keeps_what_came_before(cli):
     assert [item["n"] for item in cli.data("a")] == [1, 2]
 
 
+@pytest.mark.parametrize("mode", ["auto", "jsonl", "json", "seq", "jq"])
+def test_stop_names_what_skips(cli, mode):
+    """In a way that is accepted: jq's values cannot be skipped."""
+    cli.create("a")
+    for stdin, message in ((b"{nope}\n", "invalid json input"),
+                           (b'{"p":"' + b"x" * LIMIT + b'"}', "record exceeds size limit")):
+        error = cli.run("feed", "a", "--in", mode, stdin=stdin).usage()
+        assert error["message"] == message and error["causes"]
+        assert ("--in jsonl -e skip" if mode == "jq" else "Use -e skip") in error["hint"]
+
+
 def test_stop_ends_at_once(cli):
     """A broken record is told before the stream ends."""
     running = cli.start("feed", "a", "--create", stdin=-1)
