@@ -106,20 +106,31 @@ static size_t args_distance_limit(const char *word)
     return strlen(word) / 2 + 1;
 }
 
-static const char *args_similar_option(const struct command *command, const char *word)
+/* The nearest name among these options, if it is nearer than *best. */
+static const char *args_similar_name(
+    const struct option *options, size_t n_options, const char *word, size_t *best)
 {
-    size_t best = args_distance_limit(word);
     const char *name = NULL;
-    for (size_t i = 0; i < command->n_options; i++) {
-        if (command->options[i].hidden)
+    for (size_t i = 0; i < n_options; i++) {
+        if (options[i].hidden)
             continue;
-        const size_t distance = args_distance(word, command->options[i].name, best);
-        if (distance < best) {
-            best = distance;
-            name = command->options[i].name;
+        const size_t distance = args_distance(word, options[i].name, *best);
+        if (distance < *best) {
+            *best = distance;
+            name = options[i].name;
         }
     }
     return name;
+}
+
+static const char *args_similar_option(const struct command *command, const char *word)
+{
+    size_t best = args_distance_limit(word);
+    const bool root = command->path[0] == '\0';
+    const char *own = args_similar_name(command->options, command->n_options, word, &best);
+    const char *global = args_similar_name(
+        args_globals, root ? N_ARG_GLOBALS : (size_t)ARG_GLOBAL_VERSION, word, &best);
+    return global != NULL ? global : own;
 }
 
 static const char *args_similar_command(const struct command *command, const char *word)

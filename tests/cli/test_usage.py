@@ -1,6 +1,7 @@
 """Invocation, help and parser errors: contract sections 1 and cli-help."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -295,6 +296,108 @@ def test_parser_errors(cli, args, message, hint):
 ])
 def test_values_do_not_begin_with_a_dash(cli, args):
     cli.bare(*args).usage()
+
+
+OPTION = re.compile(r"^ +(?:-(\w), )?--([a-z-]+)(?: <([A-Z_]+)>)?  .*?(?:\[possible values: (\w+).*)?$", re.MULTILINE)
+REPEATABLE = ["tag", "where", "cors-origin"]
+
+
+def every_option(cli):
+    """(words of the command, letter, name, placeholder, a value), from short help."""
+    for words, _ in [([], ""), *all_commands(cli)]:
+        for letter, name, value, choice in OPTION.findall(cli.bare(*words, "-h").text):
+            if name not in ("help", "version"):
+                yield words, letter, name, value, choice or "1"
+
+
+def test_every_option_is_parsed_alike(cli):
+    """Told before anything is done: what a command needs besides is not given."""
+    count = 0
+    for words, letter, name, value, sample in every_option(cli):
+        path = " ".join(["plasmite", *words])
+        shown = f"--{name} <{value}>" if value else f"--{name}"
+        spellings = [f"--{name}"] + ([f"-{letter}"] if letter else [])
+        for spelling in spellings:
+            given = [spelling, sample] if value else [spelling]
+            count += 1
+            if name not in REPEATABLE:
+                error = cli.bare(*words, *given, *given).usage()
+                assert error["message"] == f"the argument '{shown}' cannot be used multiple times", (words, name)
+                assert f"{path} --help" in error["hint"]
+            if value:
+                for rest in ([], ["-x"], ["--", "x"]):
+                    error = cli.bare(*words, spelling, *rest).usage()
+                    assert error["message"] == f"a value is required for '{shown}' but none was supplied"
+                    assert "plasmite --help" in error["hint"]
+            else:
+                cli.bare(*words, f"--{name}=x").usage(f"unexpected value 'x' for '--{name}' found")
+        error = cli.bare(*words, f"--{name}x").usage()
+        assert error["message"] == f"unexpected argument '--{name}x' found"
+        assert f"--{name}" in error["hint"] and f"{path} --help" in error["hint"]
+        cli.bare(*words, f"--{name.upper()}").usage(f"unexpected argument '--{name.upper()}' found")
+    assert count >= 40
+
+
+@pytest.mark.parametrize("args,value", [
+    (["--tag=-x", "{}"], "-x"), (["--tag", "-", "{}"], "-"), (["--tag=", "{}"], ""), (["--tag", "", "{}"], ""),
+    (["--tag=a=b", "{}"], "a=b"), (["--tag= x ", "{}"], " x "), (["--", "{}"], None),
+])
+def test_values_as_given(cli, args, value):
+    tags = cli.run("feed", "a", "--create", *args).ok().json["meta"]["tags"]
+    assert tags == ([] if value is None else [value])
+
+
+@pytest.mark.parametrize("flags", [["-f", "-"], ["-f-"], ["-f=-"], ["--file", "-"], ["--file=-"], []])
+def test_a_lone_dash_is_a_value(cli, flags):
+    cli.run("feed", "a", "--create", *flags, stdin=b'{"n":1}').ok()
+    assert cli.data("a") == [{"n": 1}]
+
+
+def test_behind_a_double_dash_all_are_positionals(demo):
+    error = demo.run("feed", "--", "demo", "{}", "--tag").usage()
+    assert error["message"] == "unexpected argument '--tag' found"
+    assert demo.run("feed", "demo", "--", "--", "x").usage("unexpected argument 'x' found")
+    demo.run("fetch", "--", "demo", "3").ok()
+
+
+def test_letters_together(cli):
+    """Flags may share a dash with one option behind them that takes a value."""
+    cli.bare("-h", "nope").ok()
+    cli.bare("-Vh").ok()
+    assert cli.run("follow", "a", "-nx").usage()["message"].startswith("invalid value 'x' for '--tail <TAIL>'")
+    cli.run("feed", "a", "-ijsonl", "-estop", "--create", stdin=b"{}").ok()
+
+
+def test_first_error_wins(cli):
+    """The parser reads from left to right; what is missing or in conflict is told last."""
+    cli.bare("follow", "--nope", "--tail", "x").usage("unexpected argument '--nope' found")
+    cli.bare("follow", "--tail", "x", "--nope").usage("invalid value 'x'")
+    cli.bare("follow", "--tail", "1", "--since", "5m").usage("cannot be used with")
+    cli.bare("follow", "--nope", "--help").usage("unexpected argument '--nope' found")
+    cli.bare("follow", "--help", "--nope").ok()
+    cli.bare("feed", "a", "{}", "--file", "f", "--in", "x").usage("invalid value 'x'")
+
+
+@pytest.mark.parametrize("args,message", [
+    (["follow", "a", "--no\npe"], "unexpected argument '--no' found"),
+    (["bad\ncommand"], "unrecognized subcommand 'bad'"),
+    (["follow", "a", "b\nc"], "unexpected argument 'b' found"),
+    (["follow", "a", "--format", "x\ny"], "invalid value 'x' for '--format <FORMAT>'"),
+    (["follow", "a", "--jsonl=x\ny"], "unexpected value 'x' for '--jsonl' found"),
+    (["follow", "a", "--tail", "1\n2"], "invalid value '1' for '--tail <TAIL>': invalid digit found in string"),
+])
+def test_messages_are_one_line(cli, args, message):
+    assert cli.bare(*args).usage()["message"] == message
+
+
+@pytest.mark.parametrize("args", [
+    ["feed", "--"], ["fetch", "--"], ["follow", "--"], ["completion", "--"], ["doctor", "--"], ["pool", "--dir", "x"],
+    ["pool", "create", "--json"], ["pool", "info", "--json"], ["pool", "delete", "--json"], ["doctor", "--json"],
+    ["follow", "--jsonl"], ["feed", "--color", "never"],
+])
+def test_something_given_is_an_error_not_help(cli, args):
+    error = cli.bare(*args).usage()
+    assert error["hint"]
 
 
 def test_missing_pool_ref_of_follow(cli):
