@@ -89,6 +89,8 @@ static int feed_options(struct feed *feed, const struct args *args, plsm_error_t
     if (args_has(args, OPT_CREATE_SIZE) &&
         value_size(args_text(args, OPT_CREATE_SIZE, NULL), &feed->create_size, err) < 0)
         return -1;
+    if (args_has(args, OPT_CREATE_SIZE) && feed->create_size == 0)
+        feed->create_size = 1; /* as much too small, and not the word for the default */
     feed->retries = (uint32_t)args_number(args, OPT_RETRY, 0);
     feed->retry_delay_ms = RETRY_DELAY_DEFAULT_MS;
     if (args_has(args, OPT_RETRY_DELAY) && feed->retries == 0)
