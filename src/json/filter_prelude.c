@@ -26,6 +26,8 @@ static const struct {
     {"skip ", "def skip($n; f): foreach f as $item ($n + 1; if . > 0 then . - 1 else . end; "
               "if . == 0 then $item else empty end); "},
     {"ascii ", "def ascii: [.] | implode; "},
+    {"reverse ", "def plasmite_reverse: reverse; def reverse: if type == \"string\" "
+                 "then explode | plasmite_reverse | implode else plasmite_reverse end; "},
 
     /* 1.6 lets one output through when none is wanted. */
     {"limit ", "def limit($n; f): if $n > 0 then label $done | foreach f as $item "
