@@ -1,8 +1,10 @@
 """feed and its ingestion: contract sections 9 and 10."""
 
+import fcntl
 import json
 import os
 import re
+import signal
 import threading
 
 import pytest
@@ -472,7 +474,6 @@ def test_many_values_on_one_line_take_linear_time(cli):
 # --- retry
 
 def test_a_foreign_lock_is_waited_for(cli):
-    import fcntl
     cli.create("a")
     with open(cli.path("a"), "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -484,7 +485,6 @@ def test_a_foreign_lock_is_waited_for(cli):
 
 
 def test_busy_after_all_attempts(cli):
-    import fcntl
     cli.create("a")
     with open(cli.path("a"), "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -495,7 +495,6 @@ def test_busy_after_all_attempts(cli):
 
 
 def test_reading_works_under_a_foreign_lock(demo):
-    import fcntl
     with open(demo.path("demo"), "rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert demo.run("fetch", "demo", "1").ok().json["seq"] == 1
@@ -513,3 +512,220 @@ def test_eight_feeds_at_once(cli):
 def test_eight_first_feeds_with_create(cli):
     running = [cli.start("feed", "a", "--create", json.dumps({"n": i})) for i in range(8)]
     assert sorted(feed.finish().ok().json["seq"] for feed in running) == list(range(1, 9))
+
+
+# --- order of checks
+
+LADDER = [
+    # each step: what is wrong with it, and the message; the steps before win over those behind
+    (["--create-size", "1M"], "--create-size requires --create"),
+    (["--retry-delay", "1s"], "--retry-delay requires --retry"),
+    (["--durability", "slow"], "invalid durability"),
+    (["--retry", "1", "--retry-delay", "x"], "invalid duration"),
+    (["--token", "x"], "feed remote auth/TLS flags require a remote http(s) pool ref"),
+]
+
+
+@pytest.mark.parametrize("first,second", [
+    (i, j) for i in range(len(LADDER)) for j in range(i + 1, len(LADDER))
+    if not set(LADDER[i][0][::2]) & set(LADDER[j][0][::2]) and (i, j) != (1, 3)
+])
+def test_order_of_checks(cli, first, second):
+    flags, message = LADDER[first]
+    assert cli.run("feed", "missing", "bad", *LADDER[second][0], *flags).usage()["message"] == message
+    assert "scheme" in cli.run("feed", "ftp://x", "bad", *flags).usage()["message"]
+
+
+@pytest.mark.parametrize("flags", [step[0] for step in LADDER])
+def test_usage_errors_win_over_the_pool_and_its_creation(cli, flags):
+    cli.run("feed", "missing", "bad", *flags).usage()
+    if "--create-size" not in flags:
+        cli.run("feed", "missing", "bad", "--create", *flags).usage()
+    assert not cli.pools.exists()
+
+
+def test_a_missing_pool_wins_over_bad_data(cli):
+    for args, stdin in ((["bad"], b""), (["1"], b""), (["--file", "none"], b""), ([], b"bad"), ([], b"")):
+        cli.run("feed", "missing", *args, stdin=stdin).fails("NotFound", 3)
+    for args, stdin in ((["bad"], b""), (["1"], b""), (["--file", "none"], b""), ([], b"bad"), ([], b"")):
+        assert cli.run("feed", "missing", "--create", *args, stdin=stdin).code in (2, 8)
+        assert cli.path("missing").exists()
+        cli.path("missing").unlink()
+
+
+def test_create_size_is_of_no_effect_on_a_pool_that_exists(cli):
+    cli.create("a", "--size", "64K")
+    cli.run("feed", "a", "--create", "--create-size", "8M", "{}").ok()
+    assert cli.path("a").stat().st_size == 65536
+
+
+@pytest.mark.parametrize("flags", [[], ["--in", "seq"], ["--in", "jq"], ["-e", "skip"]])
+def test_data_is_one_value_whatever_the_mode(cli, flags):
+    """The mode is that of files and stdin."""
+    cli.create("a")
+    cli.run("feed", "a", '{"n":1}', *flags).ok()
+    cli.run("feed", "a", '{"n":1}\n{"n":2}', *flags).usage("invalid json")
+    cli.run("feed", "a", '\x1e{"n":1}', *flags).usage("invalid json")
+    cli.run("feed", "a", "5", *flags).usage("data must be object")
+    assert len(cli.data("a")) == 1
+
+
+def test_causes_say_where(cli):
+    cli.create("a")
+    for data, place in (('{"a":01}', "line 1 column 7 (offset 6)"), ('{"a":\n\n x}', "line 3 column 2 (offset 8)"),
+                        ("", "offset 0"), ('{"é":x}', "(offset 6)")):
+        assert place in cli.run("feed", "a", data).usage("invalid json")["causes"][0]
+    error = cli.run("feed", "a", stdin=b'{"n":1}\n{"n":\n x}\n').usage("invalid json input")
+    assert "line 2 column 2" in error["causes"][0] and "Record 2" in error["hint"]
+
+
+# --- how a stream is recognised
+
+LONG = '{"p":"' + "x" * 9000 + '","n":1}'
+
+
+@pytest.mark.parametrize("text,expected", [
+    ('{"n":1}\n\x1e{"n":2}\n', [1, 2]),  # a separator anywhere in what lies there makes a sequence
+    (LONG + "\n" + '{"n":2}\n', [1, 2]),  # a line longer than what is looked at
+    ("data: " + LONG + "\n\n" + 'data: {"n":2}\n\n', [1, 2]),
+    ("\x1e" + LONG + "\n" + '\x1e{"n":2}\n', [1, 2]),
+    ("\n" * 9000 + '{"n":1}\n', [1]), ("\n \n\t\n" + 'data: {"n":1}\n\n', [1]),
+    ("id: 1\ndata: {\"n\":1}\n\n", [1]), ("event: x\ndata: {\"n\":1}\n\n", [1]), (":\ndata: {\"n\":1}\n\n", [1]),
+    ("retry: 5\ndata: {\"n\":1}\n\n", [1]), ('data:{"n":1}\n\n', [1]), ('data: {"n":1}', [1]),
+    ('data: {"n":1}\ndata\n\n', [1]), ('{"n":1}\ndata: x\n', None), ('database: {"n":1}\n\n', None),
+    ('\ufeffdata: {"n":1}\n\n', [1]), ('\ufeff\x1e{"n":1}\n', [1]), ('\ufeff{"n":1}\n', [1]), ('\ufeff{\n"n":1\n}\n', [1]),
+])
+def test_detection(cli, text, expected):
+    cli.create("a")
+    done = cli.run("feed", "a", stdin=text.encode())
+    if expected is None:
+        done.usage("invalid json input")
+    else:
+        done.ok()
+        assert [item["n"] for item in cli.data("a")] == expected
+
+
+@pytest.mark.parametrize("mode", ["jsonl", "json", "seq", "jq"])
+@pytest.mark.parametrize("text", ['{"n":1}', '{"n":1}\n', '\ufeff{"n":1}\r\n', ' {"n":1} '])
+def test_one_value_in_every_mode(cli, mode, text):
+    cli.run("feed", "a", "--create", "--in", mode, stdin=text.encode()).ok()
+    assert cli.data("a") == [{"n": 1}]
+
+
+@pytest.mark.parametrize("mode,text", [
+    ("jsonl", '{\n"n":1\n}\n'), ("jsonl", '{"n":1}{"n":2}\n'), ("jsonl", 'data: {"n":1}\n\n'), ("jsonl", '\x1e{"n":1}\n'),
+    ("json", '{"n":1}\n{"n":2}\n'), ("json", '\x1e{"n":1}'), ("json", 'data: {"n":1}\n\n'),
+    ("seq", '\x1e{"n":1}{"n":2}\n'), ("seq", 'data: {"n":1}\n\n'), ("jq", 'data: {"n":1}\n\n'), ("jq", '\x1e{"n":1}'),
+])
+def test_modes_take_only_their_own(cli, mode, text):
+    """A line end, too, ends a record of a sequence: it is stored without waiting for the next separator."""
+    cli.create("a")
+    cli.run("feed", "a", "--in", mode, stdin=text.encode()).usage("invalid json input")
+
+
+@pytest.mark.parametrize("text", ["1\n", "[1]\n", '"x"', "null", '[{"n":1},{"n":2}]', "data: 5\n\n", "\x1e5\n"])
+def test_stop_at_what_is_no_object(cli, text):
+    cli.create("a")
+    error = cli.run("feed", "a", stdin=text.encode()).usage()
+    assert error["message"] == "data must be object" and "object" in error["hint"]
+    done = cli.run("feed", "a", "-e", "skip", stdin=text.encode())
+    assert done.code == 1 and done.notices[0]["details"]["error_kind"] == "Usage" and cli.data("a") == []
+
+
+@pytest.mark.parametrize("character", ["x", "é", "€", "😀"])
+@pytest.mark.parametrize("before", range(4))
+def test_snippets_end_between_characters(cli, character, before):
+    cli.create("a")
+    bad = "y" * before + character * 300
+    snippet = cli.run("feed", "a", "-e", "skip", stdin=bad.encode()).notices[0]["details"]["snippet"]
+    assert snippet.endswith("...") and 197 - 4 <= len(snippet.encode()) - 3 <= 197
+    assert bad.startswith(snippet[:-3])
+
+
+@pytest.mark.parametrize("size", [1, 199, 200])
+def test_snippets_that_fit_are_whole(cli, size):
+    cli.create("a")
+    done = cli.run("feed", "a", "-e", "skip", stdin=b"y" * size + b"\r\n")
+    assert done.notices[0]["details"]["snippet"] == "y" * size
+
+
+def test_keys_of_notices(cli):
+    cli.create("a")
+    done = cli.run("feed", "a", "-e", "skip", stdin=b'{"n":1}\n\nbad\n' + b"x" * (LIMIT + 1) + b'\n\n{"n":2}\nbad')
+    first, large, last, summary = done.notices
+    assert done.code == 1 and [line["seq"] for line in done.lines] == [1, 2]
+    for notice in (first, large, last, summary):
+        assert set(notice) == {"cmd", "details", "kind", "message", "pool", "time"}
+        assert notice["cmd"] == "feed" and notice["pool"] == "a"
+    keys = {"error_kind", "index", "mode", "pool_path", "line", "snippet"}
+    assert [set(notice["details"]) for notice in (first, large, last)] == [keys] * 3
+    places = [(notice["details"]["index"], notice["details"]["line"]) for notice in (first, large, last)]
+    assert places == [(2, 3), (3, 4), (5, 7)]
+    assert summary["details"] == {"failed": 3, "ok": 2, "total": 5, "pool_path": str(cli.path("a"))}
+    assert summary["message"] == "Finished with 3 skipped records."
+
+
+@pytest.mark.parametrize("flags,text,mode", [
+    (["--in", "json"], b"bad", "json"), (["--in", "seq"], b"\x1ebad", "seq"), ([], b"\x1ebad", "seq"), ([], b"data: bad\n\n", "event"),
+    ([], b"bad", "jsonl"), (["--in", "jsonl"], b"bad", "jsonl"),
+])
+def test_modes_in_notices(cli, flags, text, mode):
+    """Lines are numbered only where records are lines; the pool is named as it was typed."""
+    cli.create("a")
+    done = cli.run("feed", "./pools/a.plasmite", "-e", "skip", *flags, stdin=text)
+    skip = done.notices[0]
+    assert skip["details"]["mode"] == mode and ("line" in skip["details"]) == (mode == "jsonl")
+    assert skip["pool"] == "./pools/a.plasmite" == skip["details"]["pool_path"]
+    assert skip["details"]["snippet"] == "bad" and skip["details"]["index"] == 1
+
+
+def test_nothing_skipped_is_no_summary(cli):
+    done = cli.run("feed", "a", "--create", "-e", "skip", stdin=b'{"n":1}\n').ok()
+    assert len(done.lines) == 1
+
+
+def test_damage_ends_a_stream_in_skip_mode(cli):
+    """Errors of the pool are no bad records: they have their own kind in both policies."""
+    for policy in ("stop", "skip"):
+        cli.create("a")
+        running = cli.start("feed", "a", "-e", policy, stdin=-1)
+        running.feed(b'{"n":1}\n')
+        assert running.json()["seq"] == 1
+        os.truncate(cli.path("a"), 4096)
+        running.feed(b'{"n":2}\n')
+        done = running.finish()
+        assert done.code in (7, 8) and done.error["kind"] in ("Corrupt", "Io")
+        cli.path("a").unlink()
+
+
+def test_retry_counts_its_attempts(cli):
+    cli.create("a")
+    with open(cli.path("a"), "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        for retries in (1, 3):
+            error = cli.run("feed", "a", "--retry", retries, "--retry-delay", "1ms", stdin=b'{"n":1}').fails("Busy", 5)
+            assert f"Retry attempts: {retries + 1} (waited {retries}ms)." in error["hint"]
+        error = cli.run("feed", "missing", "--retry", "3", "{}").fails("NotFound", 3)
+        assert "Retry attempts" not in error["hint"]  # nothing to wait for
+
+
+def test_a_signal_keeps_what_was_receipted(cli):
+    cli.create("a")
+    for count, sig in enumerate((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), 1):
+        running = cli.start("feed", "a", stdin=-1)
+        running.feed(b'{"n":1}\n')
+        assert running.json()["seq"] == count
+        running.process.send_signal(sig)
+        running.process.wait(timeout=20)
+        assert running.process.returncode == -sig and running.process.stderr.read() == b""
+        assert len(cli.data("a")) == count
+
+
+def test_a_signal_ends_the_wait_for_a_lock(cli):
+    cli.create("a")
+    with open(cli.path("a"), "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        running = cli.start("feed", "a", "--retry", "1000000", '{"n":1}')
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(timeout=20) == -signal.SIGINT
+    assert cli.data("a") == []
