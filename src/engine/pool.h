@@ -251,4 +251,15 @@ struct pool_report {
  * -1 only for what keeps it from looking. */
 int pool_verify(struct pool *pool, struct pool_report *out_report, plsm_error_t **err);
 
+/* Who wants to know how far a long operation is. tell is called in the thread that runs it, with
+ * growing done_bytes, about once for each MiB and once at the end; total_bytes stays the same. */
+struct pool_progress {
+    void (*tell)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+    void *context;
+};
+
+/* pool_verify() with reports on the way. progress may be NULL. */
+int pool_verify_telling(struct pool *pool, const struct pool_progress *progress,
+    struct pool_report *out_report, plsm_error_t **err);
+
 #endif

@@ -257,10 +257,43 @@ static void test_pool_durable_beyond_the_tail_promises_nothing(void **state)
     assert_int_equal(report.n_issues, 1);
 }
 
+struct told {
+    uint64_t done;
+    uint64_t total;
+    size_t n;
+};
+
+static void told_more(void *context, uint64_t done, uint64_t total)
+{
+    struct told *told = context;
+    assert_true(done >= told->done);
+    assert_true(told->n == 0 || total == told->total);
+    *told = (struct told){done, total, told->n + 1};
+}
+
+static void test_pool_verify_tells_how_far_it_is(void **state)
+{
+    (void)state;
+    static char data[100000];
+    scoped(pool_close) struct pool *pool = test_pool("progress", 8 << 20);
+    struct told told = {0};
+    const struct pool_progress progress = {told_more, &told};
+    struct pool_report report;
+
+    snprintf(data, sizeof(data), "{\"fill\":\"%0*d\"}", 90000, 0);
+    for (int i = 0; i < 60; i++)
+        test_append(pool, data);
+    check_ok(pool_verify_telling(pool, &progress, &report, &test_error));
+    assert_int_equal(report.n_issues, 0);
+    assert_true(told.n >= 5);
+    assert_int_equal(told.done, told.total);
+    assert_true(told.total >= 60 * 90000);
+}
+
 TESTS(test_pool_gives_back_what_was_appended, test_pool_batch_is_visible_as_a_whole_and_in_order,
     test_pool_sizes_are_those_of_the_contract, test_pool_create_refuses_impossible_sizes,
     test_pool_create_leaves_an_existing_file_alone, test_pool_files_are_private,
     test_pool_message_of_the_rings_size_fits_and_one_more_byte_does_not,
     test_pool_overtaken_cursor_is_told_what_it_lost, test_pool_numbers_may_be_large,
     test_pool_times_never_go_back, test_pool_damaged_next_seq_is_refused_not_followed,
-    test_pool_durable_beyond_the_tail_promises_nothing)
+    test_pool_durable_beyond_the_tail_promises_nothing, test_pool_verify_tells_how_far_it_is)

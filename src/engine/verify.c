@@ -3,6 +3,7 @@
 #include "engine/cursor.h"
 #include "engine/frame.h"
 #include "engine/index.h"
+#include "engine/progress.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@ struct verify {
     uint64_t expected_seq; /* 0: any */
     uint64_t time_ns;
     uint64_t last_block_checked; /* + 1; 0: none yet */
+    struct progress progress;
 };
 
 __attribute__((format(printf, 5, 6))) static void verify_issue(
@@ -122,10 +124,39 @@ static bool verify_catch_up(struct verify *verify)
     return true;
 }
 
-int pool_verify(struct pool *pool, struct pool_report *out_report, plsm_error_t **err)
+/* Walks from head to tail. */
+static int verify_frames(struct verify *verify, plsm_error_t **err)
 {
-    struct verify verify = {.pool = pool, .report = out_report};
+    struct pool *pool = verify->pool;
+    const uint64_t head = verify->state.head;
     struct frame_header header;
+
+    progress_start(&verify->progress, verify->state.tail - head);
+    verify->pos = head;
+    while (verify->pos < verify->state.tail) {
+        progress_reach(&verify->progress, verify->pos - head);
+        if (verify_step(verify))
+            continue;
+        if (cursor_head_passed(pool, verify->pos)) {
+            if (!verify_catch_up(verify))
+                return pool_corrupt(
+                    pool, FORMAT_CONTROL_OFFSET, err, "control words contradict each other");
+            continue;
+        }
+        verify_issue(verify, "frame", pool_file_offset(pool, verify->pos), verify->expected_seq,
+            "damaged message");
+        verify->pos = index_next_intact(pool, verify->pos, verify->state.tail, &header);
+        verify->expected_seq = 0; /* the gap is the damage's, already reported */
+        verify->last_block_checked = 0;
+    }
+    progress_finish(&verify->progress);
+    return 0;
+}
+
+int pool_verify_telling(struct pool *pool, const struct pool_progress *progress,
+    struct pool_report *out_report, plsm_error_t **err)
+{
+    struct verify verify = {.pool = pool, .report = out_report, .progress = {.to = progress}};
 
     memset(out_report, 0, sizeof(*out_report));
     /* acquire: durable first, so that the tail read after it is never below it */
@@ -138,22 +169,8 @@ int pool_verify(struct pool *pool, struct pool_report *out_report, plsm_error_t 
     if (durable > verify.state.tail)
         verify_issue(&verify, "control", FORMAT_CONTROL_OFFSET, 0,
             "more is said to be durable than was appended");
-    verify.pos = verify.state.head;
-    while (verify.pos < verify.state.tail) {
-        if (verify_step(&verify))
-            continue;
-        if (cursor_head_passed(pool, verify.pos)) {
-            if (!verify_catch_up(&verify))
-                return pool_corrupt(
-                    pool, FORMAT_CONTROL_OFFSET, err, "control words contradict each other");
-            continue;
-        }
-        verify_issue(&verify, "frame", pool_file_offset(pool, verify.pos), verify.expected_seq,
-            "damaged message");
-        verify.pos = index_next_intact(pool, verify.pos, verify.state.tail, &header);
-        verify.expected_seq = 0; /* the gap is the damage's, already reported */
-        verify.last_block_checked = 0;
-    }
+    if (verify_frames(&verify, err) < 0)
+        return -1;
     if (verify.expected_seq != 0 && verify.expected_seq != verify.state.next_seq)
         verify_issue(&verify, "control", FORMAT_CONTROL_OFFSET, verify.expected_seq,
             "the next seq should be %llu, not %llu", (unsigned long long)verify.expected_seq,
@@ -161,4 +178,9 @@ int pool_verify(struct pool *pool, struct pool_report *out_report, plsm_error_t 
     if (out_report->n_issues == 0)
         out_report->last_good_seq = out_report->newest_seq;
     return 0;
+}
+
+int pool_verify(struct pool *pool, struct pool_report *out_report, plsm_error_t **err)
+{
+    return pool_verify_telling(pool, NULL, out_report, err);
 }
