@@ -50,6 +50,19 @@ uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len)
     return ~crc;
 }
 
+uint32_t crc32c_undo(uint32_t crc, const void *data, size_t len)
+{
+    const uint8_t *bytes = data;
+    crc = ~crc;
+    while (len-- > 0) {
+        /* the polynomial's top bit tells the steps that had added it */
+        for (int bit = 0; bit < 8; bit++)
+            crc = (crc & 0x80000000u) != 0 ? (crc ^ CRC32C_POLYNOMIAL) << 1 | 1u : crc << 1;
+        crc ^= bytes[len];
+    }
+    return ~crc;
+}
+
 static uint32_t crc32c_choose(uint32_t crc, const void *data, size_t len);
 
 /* The variant in use; the first call replaces itself by the best one. */

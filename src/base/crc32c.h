@@ -12,6 +12,10 @@
 
 uint32_t crc32c(uint32_t crc, const void *data, size_t len);
 
+/* The crc from which data led to this one: crc32c_undo(crc32c(crc, data, len), data, len) == crc.
+ * Slow; for finding out what a checksum was seeded with. */
+uint32_t crc32c_undo(uint32_t crc, const void *data, size_t len);
+
 /* The variants, for the tests that compare them; crc32c() is the one to call. */
 typedef uint32_t crc32c_function(uint32_t crc, const void *data, size_t len);
 uint32_t crc32c_portable(uint32_t crc, const void *data, size_t len);

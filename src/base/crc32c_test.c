@@ -33,6 +33,15 @@ static void test_crc32c_variants_agree_at_every_length_and_alignment(void **stat
     }
 }
 
+static void test_crc32c_can_be_undone(void **state)
+{
+    (void)state;
+    static const char text[] = "from any seed, over any text";
+    for (uint32_t seed = 1; seed != 0; seed *= 2)
+        for (size_t len = 0; len < sizeof(text); len++)
+            assert_int_equal(crc32c_undo(crc32c(seed, text, len), text, len), seed);
+}
+
 static void test_crc32c_continues(void **state)
 {
     (void)state;
@@ -43,5 +52,5 @@ static void test_crc32c_continues(void **state)
         assert_int_equal(crc32c(crc32c(0, bytes, cut), bytes + cut, 1000 - cut), whole);
 }
 
-TESTS(test_crc32c_known_values, test_crc32c_variants_agree_at_every_length_and_alignment,
-    test_crc32c_continues)
+TESTS(test_crc32c_can_be_undone, test_crc32c_known_values,
+    test_crc32c_variants_agree_at_every_length_and_alignment, test_crc32c_continues)
