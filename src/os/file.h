@@ -35,6 +35,9 @@ int file_create_unnamed(const char *path, mode_t mode, char **out_temporary);
 int file_publish(int fd, const char *path, const char *temporary);
 void file_discard(const char *temporary);
 
+/* The same where path may be taken: the new file takes the place of what is there, in one step. */
+int file_replace(int fd, const char *path, const char *temporary);
+
 /* Reserves blocks for all size bytes, so that later writes through a mapping cannot fail. */
 int file_allocate(int fd, uint64_t size);
 
@@ -47,6 +50,12 @@ int file_sync_with_name(int fd, const char *path);
 
 /* The whole file, shared with others who share: FILE_OK, FILE_LOCKED or -1. Never waits. */
 int file_share_try(int fd);
+
+/* The whole file, for nobody else who shares it: FILE_OK, FILE_LOCKED or -1. Never waits. */
+int file_exclude_try(int fd);
+
+/* Whether path leads to the open file: 1, 0 or -1. */
+int file_is_at(int fd, const char *path);
 
 /* Leases: byte-range locks far behind the end of the file, one byte for each lease number from
  * 1. They belong to the open file description and vanish with it, however its process ends. */

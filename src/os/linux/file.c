@@ -61,18 +61,23 @@ static void file_free(char *string)
 }
 SCOPED_DEFINE(char *, file_free)
 
-static int file_create_temporary(const char *path, mode_t mode, char **out_temporary)
+/* A name that is hardly taken, in the folder of path; to be freed. */
+static char *file_temporary_name(const char *path)
 {
     scoped(file_free) char *folder = file_folder(path);
-    if (folder == NULL)
-        return -1;
+    uint64_t random = 0;
+    char *name = NULL;
+    if (folder == NULL || getrandom(&random, sizeof(random), 0) != sizeof(random) ||
+        asprintf(&name, "%s/.plasmite-%016llx.tmp", folder, (unsigned long long)random) < 0)
+        return NULL;
+    return name;
+}
 
+static int file_create_temporary(const char *path, mode_t mode, char **out_temporary)
+{
     for (int attempt = 0; attempt < 100; attempt++) {
-        uint64_t random = 0;
-        if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-            return -1;
-        char *name = NULL;
-        if (asprintf(&name, "%s/.plasmite-%016llx.tmp", folder, (unsigned long long)random) < 0)
+        char *name = file_temporary_name(path);
+        if (name == NULL)
             return -1;
         const int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
         if (fd >= 0) {
@@ -113,6 +118,30 @@ int file_publish(int fd, const char *path, const char *temporary)
     char self[64];
     snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
     return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
+}
+
+int file_replace(int fd, const char *path, const char *temporary)
+{
+    if (temporary != NULL)
+        return rename(temporary, path);
+    /* a file without a name can only get one that is free */
+    for (int attempt = 0; attempt < 100; attempt++) {
+        scoped(file_free) char *name = file_temporary_name(path);
+        if (name == NULL)
+            return -1;
+        if (file_publish(fd, name, NULL) < 0) {
+            if (errno != EEXIST)
+                return -1;
+            continue;
+        }
+        if (rename(name, path) == 0)
+            return 0;
+        const int errnum = errno;
+        unlink(name);
+        errno = errnum;
+        return -1;
+    }
+    return -1;
 }
 
 void file_discard(const char *temporary)
@@ -179,15 +208,35 @@ int file_sync_with_name(int fd, const char *path)
     return syncfs(fd);
 }
 
-int file_share_try(int fd)
+static int file_flock_try(int fd, int operation)
 {
     int r;
     do
-        r = flock(fd, LOCK_SH | LOCK_NB);
+        r = flock(fd, operation | LOCK_NB);
     while (r < 0 && errno == EINTR);
     if (r == 0)
         return FILE_OK;
     return errno == EWOULDBLOCK ? FILE_LOCKED : -1;
+}
+
+int file_share_try(int fd)
+{
+    return file_flock_try(fd, LOCK_SH);
+}
+
+int file_exclude_try(int fd)
+{
+    return file_flock_try(fd, LOCK_EX);
+}
+
+int file_is_at(int fd, const char *path)
+{
+    struct stat opened, named;
+    if (fstat(fd, &opened) < 0)
+        return -1;
+    if (stat(path, &named) < 0)
+        return errno == ENOENT || errno == ENOTDIR ? 0 : -1;
+    return opened.st_dev == named.st_dev && opened.st_ino == named.st_ino;
 }
 
 static struct flock file_lease_lock(uint32_t lease)
