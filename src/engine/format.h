@@ -125,6 +125,12 @@ struct frame_header {
     uint8_t type;
     uint8_t encoding;
 };
+/* What a pad has as its encoding. */
+enum pad_kind {
+    PAD_FILL = 0,
+    PAD_HOLE = 1, /* stands where a repair found damage: the messages before seq are lost */
+};
+
 static_assert(sizeof(struct frame_header) == 32, "frame header layout");
 static_assert(sizeof(struct frame_header) == FORMAT_FRAME_ALIGN, "a pad always fits");
 

@@ -27,6 +27,15 @@ static inline uint64_t frame_length(const struct frame_header *header)
     return frame_round(sizeof(*header) + header->tags_len + header->data_len);
 }
 
+/* Whether a frame with this header may follow where expected is the next seq: by the rule, or as
+ * a hole, which says that seqs are missing. */
+static inline bool frame_follows(const struct frame_header *header, uint64_t expected_seq)
+{
+    return header->seq == expected_seq ||
+           (header->type == FRAME_PAD && header->encoding == PAD_HOLE &&
+               header->seq > expected_seq);
+}
+
 /* The checksum of a header. Position and body checksum enter through the start value: 8 ns
  * less a frame than as two words more. */
 static inline uint32_t frame_header_crc(

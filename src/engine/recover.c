@@ -11,14 +11,6 @@
 #include <errno.h>
 #include <string.h>
 
-/* Intact frames that follow each other: start <= position < end. */
-struct run {
-    uint64_t start;
-    uint64_t end;
-    uint64_t next_seq; /* 0: the run is empty */
-    uint64_t time_ns;
-};
-
 static bool recover_boot_differs(const struct pool *pool)
 {
     uint8_t boot_id[16];
@@ -34,7 +26,7 @@ bool recover_is_needed(struct pool *pool)
            file_lease_any(pool->fd, FORMAT_LEASE_MAX) == 0;
 }
 
-/* Extends a run from its end up to limit. Within a run seqs rise by one and times never fall: a
+/* Extends a run from its end up to limit. Within a run seqs rise by one, or jump at a hole, and times never fall: a
  * frame that a dead writer or an earlier recovery left behind breaks the second rule even where
  * it happens to keep the first. */
 static void recover_extend(const struct pool *pool, struct run *run, uint64_t limit)
@@ -46,7 +38,8 @@ static void recover_extend(const struct pool *pool, struct run *run, uint64_t li
         const uint64_t offset = ring_offset_of(pool->ring_size, &lap_start, run->end);
         if (!frame_body_valid(pool->ring + offset, &header))
             return;
-        if (run->next_seq != 0 && (header.seq != run->next_seq || header.time_ns < run->time_ns))
+        if (run->next_seq != 0 &&
+            (!frame_follows(&header, run->next_seq) || header.time_ns < run->time_ns))
             return;
         run->next_seq = header.seq + (header.type == FRAME_MESSAGE);
         run->time_ns = header.time_ns;
@@ -88,7 +81,7 @@ static struct run recover_find(
     return best;
 }
 
-static void recover_rebuild_index(struct pool *pool, const struct run *run)
+void recover_rebuild_index(struct pool *pool, const struct run *run)
 {
     struct frame_header header;
     uint64_t lap_start = 0;
@@ -115,7 +108,7 @@ static void recover_touch_pages(struct pool *pool)
     }
 }
 
-static void recover_set(struct pool *pool, const struct run *run)
+void recover_set(struct pool *pool, const struct run *run)
 {
     struct control *control = pool->control;
     struct commit_record *commit = &control->commits[0];

@@ -18,4 +18,17 @@ bool recover_is_needed(struct pool *pool);
  * POOL_OK, POOL_BUSY or -1. Cost: reads the retained messages once. */
 int recover_run(struct pool *pool, plsm_error_t **err);
 
+/* Frames that follow each other: start <= position < end. */
+struct run {
+    uint64_t start;
+    uint64_t end;
+    uint64_t next_seq; /* 0: the run is empty */
+    uint64_t time_ns;
+};
+
+/* Makes the run the pool's messages: head, tail and the commit records; and the index. The lock
+ * is held, or nobody else knows of the file. */
+void recover_set(struct pool *pool, const struct run *run);
+void recover_rebuild_index(struct pool *pool, const struct run *run);
+
 #endif

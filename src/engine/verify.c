@@ -37,6 +37,17 @@ __attribute__((format(printf, 5, 6))) static void verify_issue(
     va_end(args);
 }
 
+/* Whether seq is that of the frame behind this one. */
+static bool verify_names_next(
+    const struct verify *verify, const struct frame_header *header, uint64_t seq)
+{
+    const uint64_t expected = header->seq + (header->type == FRAME_MESSAGE);
+    struct frame_header next;
+    return seq == expected || (index_read_header(verify->pool, verify->pos + frame_length(header),
+                                   verify->state.tail, &next) &&
+                                  next.seq == seq && frame_follows(&next, expected));
+}
+
 /* The slots of the blocks in which the frame at pos is the first to start, or that it covers. */
 static void verify_slots(struct verify *verify, const struct frame_header *header)
 {
@@ -58,7 +69,7 @@ static void verify_slots(struct verify *verify, const struct frame_header *heade
          * writer may stand between the two stores, or have died there */
         const bool later = block == last &&
                            (pos == verify->pos + frame_length(header) || pos == verify->pos) &&
-                           seq == header->seq + (header->type == FRAME_MESSAGE);
+                           verify_names_next(verify, header, seq);
         /* the newest message may end in the block where the oldest one begins */
         const bool lapped = (pos >= verify->state.tail || seq >= verify->state.next_seq) &&
                             cursor_head_passed(pool, verify->state.head);
@@ -76,7 +87,7 @@ static void verify_frame(struct verify *verify, const struct frame_header *heade
     struct pool_report *report = verify->report;
     const uint64_t offset = pool_file_offset(verify->pool, verify->pos);
 
-    if (verify->expected_seq != 0 && header->seq != verify->expected_seq)
+    if (verify->expected_seq != 0 && !frame_follows(header, verify->expected_seq))
         verify_issue(verify, "frame", offset, header->seq, "seq %llu follows seq %llu",
             (unsigned long long)header->seq, (unsigned long long)verify->expected_seq - 1);
     if (header->time_ns < verify->time_ns)
