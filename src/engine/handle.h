@@ -82,6 +82,15 @@ static inline bool ring_words_valid(const struct pool *pool, uint64_t head, uint
            tail - head <= pool->ring_size;
 }
 
+/* A handle for a file that is open already, has the size its superblock says, and that nobody else
+ * uses: without a lease, and without recovery. The descriptor becomes the handle's. path is for
+ * errors. */
+int pool_adopt(int fd, enum pool_mode mode, const struct superblock *superblock, const char *path,
+    struct pool **out_pool, plsm_error_t **err);
+
+/* Why a pool file could not be opened. */
+int pool_open_failed(int errnum, plsm_error_t **err);
+
 /* Byte of the file at which a position lies, for errors. */
 uint64_t pool_file_offset(const struct pool *pool, uint64_t pos);
 

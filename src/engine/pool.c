@@ -19,6 +19,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Files that may take this one's place while it is opened. */
+#define OPEN_TRIES 10
+
 static void pool_free_string(char *string)
 {
     free(string);
@@ -104,7 +107,7 @@ static int pool_open_file(const char *path, enum pool_mode mode, bool *out_writa
     return fd;
 }
 
-static int pool_open_failed(int errnum, plsm_error_t **err)
+int pool_open_failed(int errnum, plsm_error_t **err)
 {
     switch (errnum) {
     case ENOENT: return error_errno(err, errnum, "not found");
@@ -194,8 +197,9 @@ static int pool_open_mode(const char *path, const struct pool_open_options *opti
     return pool->mode == POOL_WRITE ? recover_run(pool, err) : pool_recover_for_reader(pool, err);
 }
 
-int pool_open(const char *path, enum pool_mode mode, const struct pool_open_options *options,
-    struct pool **out_pool, plsm_error_t **err)
+/* One try. POOL_DELETED: a repair put another file in this one's place before the lease was ours. */
+static int pool_open_once(const char *path, enum pool_mode mode,
+    const struct pool_open_options *options, struct pool **out_pool, plsm_error_t **err)
 {
     static const struct pool_open_options defaults = POOL_OPEN_DEFAULTS;
     scoped(pool_close) struct pool *pool = calloc(1, sizeof(*pool));
@@ -209,9 +213,49 @@ int pool_open(const char *path, enum pool_mode mode, const struct pool_open_opti
         return error_at_path(err, path);
     if (r != POOL_OK)
         return r;
+    if (mode == POOL_WRITE) {
+        const int named = pool_check_file(pool, err);
+        if (named != POOL_OK)
+            return named;
+    }
     *out_pool = pool;
     pool = NULL; /* the caller owns it now */
     return POOL_OK;
+}
+
+int pool_open(const char *path, enum pool_mode mode, const struct pool_open_options *options,
+    struct pool **out_pool, plsm_error_t **err)
+{
+    for (int attempt = 0; attempt < OPEN_TRIES; attempt++) {
+        const int r = pool_open_once(path, mode, options, out_pool, err);
+        if (r != POOL_DELETED)
+            return r;
+    }
+    return POOL_BUSY;
+}
+
+int pool_adopt(int fd, enum pool_mode mode, const struct superblock *superblock, const char *path,
+    struct pool **out_pool, plsm_error_t **err)
+{
+    scoped(pool_close) struct pool *pool = calloc(1, sizeof(*pool));
+
+    if (pool == NULL)
+        return error_oom(err);
+    pool->fd = -1;
+    pool->mode = mode;
+    pool->superblock = *superblock;
+    pthread_mutex_init(&pool->lease_mutex, NULL);
+    pool->path = strdup(path);
+    if (pool->path == NULL)
+        return error_oom(err);
+    pool->fd = fd;
+    if (pool_map(pool, mode == POOL_WRITE, err) < 0) {
+        pool->fd = -1; /* still the caller's */
+        return error_at_path(err, path);
+    }
+    *out_pool = pool;
+    pool = NULL; /* the caller owns it now */
+    return 0;
 }
 
 void pool_close(struct pool *pool)

@@ -262,4 +262,38 @@ struct pool_progress {
 int pool_verify_telling(struct pool *pool, const struct pool_progress *progress,
     struct pool_report *out_report, plsm_error_t **err);
 
+/* What a repair did. */
+struct pool_repaired {
+    char *copy_path;     /* the damaged file, as it was; allocated */
+    uint64_t n_kept;     /* messages */
+    uint64_t n_lost;     /* at least so many, older than what is kept not counted where unknown */
+    uint64_t oldest_seq; /* of the kept ones; 0 if none */
+    uint64_t newest_seq;
+};
+
+void pool_repaired_fini(struct pool_repaired *repaired);
+
+static inline void pool_repaired_fini_scoped(struct pool_repaired *repaired)
+{
+    pool_repaired_fini(repaired);
+}
+
+enum {
+    POOL_HEALTHY = 4, /* there was nothing to repair */
+};
+
+/* Puts in the place of a damaged pool one with all messages that are intact, their seqs, times,
+ * tags and positions unchanged; what was damaged is a gap. The damaged file is copied aside first,
+ * as PATH.before-repair-TIME with mode 0600. docs/design/0006-repair.md says how.
+ *
+ * Ends with the old file or with the new one, whole, wherever it is interrupted. Needs room for
+ * two more files of the pool's size, in its folder. progress may be NULL.
+ *
+ * Returns POOL_OK: *out_repaired is filled, to be released by pool_repaired_fini().
+ *         POOL_HEALTHY, POOL_BUSY (somebody has the pool open for writing): nothing was done.
+ *         -1: Corrupt (it cannot be repaired), Usage (a pool of another format), Io (disk full),
+ *             NotFound, Permission; all with path. The file is as it was, and nothing else left. */
+int pool_repair(const char *path, const struct pool_progress *progress,
+    struct pool_repaired *out_repaired, plsm_error_t **err);
+
 #endif

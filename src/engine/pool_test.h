@@ -29,6 +29,15 @@ static void test_folder_remove(void)
     nftw(test_folder, test_remove, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+/* For tests that write and sync thousands of files. Before the first path is asked for. */
+static inline void test_folder_in_memory(void)
+{
+    static const char memory[] = "/dev/shm/plasmite-XXXXXX";
+    static_assert(sizeof(memory) <= sizeof(test_folder), "it takes the other's place");
+    if (access("/dev/shm", W_OK) == 0)
+        memcpy(test_folder, memory, sizeof(memory));
+}
+
 /* A path in this test program's folder, for the running program only. */
 static inline const char *test_path(const char *name)
 {

@@ -13,7 +13,7 @@
 /* The magic of pools made before this format; they begin with version numbers up to 3. */
 #define UPSTREAM_MAGIC "PLSM"
 
-static uint32_t superblock_crc(const struct superblock *superblock)
+uint32_t superblock_crc(const struct superblock *superblock)
 {
     return crc32c(0, superblock, offsetof(struct superblock, crc));
 }
@@ -115,6 +115,13 @@ static bool superblock_consistent(const struct superblock *superblock)
         return false;
     return sb->block_shift >= 5 && sb->block_shift < 64 &&
            (sb->index_capacity == 0 || superblock_blocks(sb) <= sb->index_capacity);
+}
+
+bool superblock_is_sound(const struct superblock *superblock)
+{
+    return memcmp(superblock->magic, FORMAT_MAGIC, sizeof(superblock->magic)) == 0 &&
+           superblock->version == FORMAT_VERSION && superblock->crc == superblock_crc(superblock) &&
+           superblock_consistent(superblock);
 }
 
 int superblock_read(int fd, struct superblock *out_superblock, plsm_error_t **err)

@@ -14,6 +14,12 @@ int superblock_make(const struct pool_create_options *options, struct superblock
  * path. */
 int superblock_read(int fd, struct superblock *out_superblock, plsm_error_t **err);
 
+/* Whether these bytes are the superblock of a pool of this format, whole and possible. */
+bool superblock_is_sound(const struct superblock *superblock);
+
+/* The checksum it should have. */
+uint32_t superblock_crc(const struct superblock *superblock);
+
 /* How many index slots are in use, one for each block of the ring. */
 uint64_t superblock_blocks(const struct superblock *superblock);
 
