@@ -23,10 +23,21 @@ void follow_wake_sleepers(struct pool *pool)
     futex_wake_all(&control->wake);
 }
 
+void follow_interrupt(struct pool *pool)
+{
+    if (pool->can_wake) /* else nobody here sleeps for long: the waits are slices of polling */
+        follow_wake_sleepers(pool);
+}
+
 static bool follow_has_news(const struct cursor *cursor)
 {
     /* acquire: pairs with the release in append_publish() */
     return atomic_load_explicit(&cursor->pool->control->tail, memory_order_acquire) != cursor->pos;
+}
+
+static bool follow_is_stopped(const atomic_bool *stop)
+{
+    return stop != NULL && atomic_load_explicit(stop, memory_order_seq_cst);
 }
 
 /* Looks again for a few microseconds: a sleep and a wake cost more. Pointless on one core. */
@@ -41,8 +52,9 @@ static bool follow_spin(const struct cursor *cursor, unsigned n_turns)
 }
 
 /* One sleep of at most timeout_ns. A follower that may write announces itself first; the order
- * here is the mirror of follow_wake(). */
-static int follow_sleep(const struct cursor *cursor, uint64_t timeout_ns)
+ * here is the mirror of follow_wake(). That of stop is simpler: it is set before the wake word
+ * moves, so whoever read the word's new value sees it, and whoever did not does not sleep. */
+static int follow_sleep(const struct cursor *cursor, const atomic_bool *stop, uint64_t timeout_ns)
 {
     struct pool *pool = cursor->pool;
     struct control *control = pool->control;
@@ -52,7 +64,7 @@ static int follow_sleep(const struct cursor *cursor, uint64_t timeout_ns)
         (void)atomic_exchange_explicit(&control->sleepers, 1, memory_order_seq_cst);
         barrier_after_rmw();
     }
-    if (follow_has_news(cursor))
+    if (follow_has_news(cursor) || follow_is_stopped(stop))
         return FUTEX_WOKEN;
     return futex_wait(&control->wake, wake, timeout_ns);
 }
@@ -73,6 +85,12 @@ int pool_check_file(struct pool *pool, plsm_error_t **err)
 
 int follow_wait(struct cursor *cursor, uint64_t deadline_ns, plsm_error_t **err)
 {
+    return follow_wait_unless(cursor, NULL, deadline_ns, err);
+}
+
+int follow_wait_unless(
+    struct cursor *cursor, const atomic_bool *stop, uint64_t deadline_ns, plsm_error_t **err)
+{
     struct pool *pool = cursor->pool;
     uint64_t slice_ns = pool->can_wake ? FOLLOW_SLICE_NS : FOLLOW_POLL_MIN_NS;
     uint64_t checked_ns = clock_monotonic_ns();
@@ -82,6 +100,8 @@ int follow_wait(struct cursor *cursor, uint64_t deadline_ns, plsm_error_t **err)
     for (;;) {
         if (follow_has_news(cursor))
             return FOLLOW_READY;
+        if (follow_is_stopped(stop))
+            return FOLLOW_STOPPED;
         const uint64_t now_ns = clock_monotonic_ns();
         if (now_ns >= deadline_ns)
             return FOLLOW_TIMEOUT;
@@ -92,7 +112,7 @@ int follow_wait(struct cursor *cursor, uint64_t deadline_ns, plsm_error_t **err)
             checked_ns = now_ns;
         }
         const uint64_t left_ns = deadline_ns - now_ns;
-        if (follow_sleep(cursor, left_ns < slice_ns ? left_ns : slice_ns) == FUTEX_SIGNAL)
+        if (follow_sleep(cursor, stop, left_ns < slice_ns ? left_ns : slice_ns) == FUTEX_SIGNAL)
             return follow_has_news(cursor) ? FOLLOW_READY : FOLLOW_SIGNAL;
         if (!pool->can_wake && slice_ns < FOLLOW_POLL_MAX_NS)
             slice_ns *= 2;

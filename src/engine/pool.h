@@ -16,6 +16,7 @@
 #include "base/scoped.h"
 #include "base/view.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -199,12 +200,22 @@ enum {
     FOLLOW_TIMEOUT = 1, /* the deadline passed */
     FOLLOW_SIGNAL = 2,  /* a signal handler ran */
     FOLLOW_DELETED = 3, /* the pool's file was deleted; what was appended has been read */
+    FOLLOW_STOPPED = 4, /* another thread said so; there may be something to read nevertheless */
 };
 
 /* Sleeps until the cursor has something to read. Woken at once by an append; deadline_ns is
  * monotonic (clock_deadline_ns), DEADLINE_NEVER waits for ever. Spins for a few microseconds
  * first where cores are free. -1: Corrupt (the file was truncated), Io. */
 int follow_wait(struct cursor *cursor, uint64_t deadline_ns, plsm_error_t **err);
+
+/* The same, but it also ends, or does not begin, once *stop is true: FOLLOW_STOPPED. Whoever sets
+ * *stop calls follow_interrupt() afterwards. Of a pool that may not be written, the wait notices
+ * within milliseconds instead of at once. */
+int follow_wait_unless(
+    struct cursor *cursor, const atomic_bool *stop, uint64_t deadline_ns, plsm_error_t **err);
+
+/* Wakes the threads that wait on the pool, in all processes: those without news sleep on. */
+void follow_interrupt(struct pool *pool);
 
 struct pool_info {
     uint64_t file_size;

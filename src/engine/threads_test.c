@@ -3,6 +3,7 @@
 #include "engine/format.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #define N_THREADS 8
 
@@ -185,5 +186,52 @@ static void test_threads_flushing_amid_laps_of_a_small_ring(void **state)
     finish();
 }
 
+/* A thread that waits until it is told to stop, and again, as often as it is asked to. */
+#define N_STOPS 2000
+static atomic_uint n_stopped;
+
+static void *stopped(void *arg)
+{
+    (void)arg;
+    plsm_error_t *err = NULL;
+    struct cursor cursor;
+    cursor_newest(&cursor, shared_pool);
+    for (unsigned i = 1; i <= N_STOPS; i++) {
+        thread_must(follow_wait_unless(&cursor, &stop, DEADLINE_NEVER, &err) == FOLLOW_STOPPED);
+        atomic_store(&stop, false);
+        atomic_store(&n_stopped, i);
+    }
+    return NULL;
+}
+
+/* A lost wake-up would last until the sleeper looks up by itself, after 125 ms; the machine's own
+ * pauses are as long at times. */
+static void test_threads_that_wait_are_stopped_at_once(void **state)
+{
+    (void)state;
+    pthread_t thread;
+    unsigned n_late = 0;
+    start("stopped", 16384);
+    atomic_store(&stop, false);
+    atomic_store(&n_failures, 0);
+    assert_int_equal(pthread_create(&thread, NULL, stopped, NULL), 0);
+    for (unsigned i = 1; i <= N_STOPS; i++) {
+        const uint64_t from_ns = clock_monotonic_ns();
+        if (i % 16 == 0)
+            poll(NULL, 0, 1); /* let it fall asleep; else it is met on its way there */
+        atomic_store(&stop, true);
+        follow_interrupt(shared_pool);
+        while (atomic_load(&n_stopped) < i)
+            sched_yield();
+        n_late += test_elapsed_ms(from_ns) >= 100;
+    }
+    pthread_join(thread, NULL);
+    assert_int_equal(atomic_load(&n_failures), 0);
+    assert_in_range(n_late, 0, 20);
+    follow_interrupt(shared_reader); /* whatever the handle may do, it harms nothing */
+    pool_close(shared_reader);
+    pool_close(shared_pool);
+}
+
 TESTS(test_threads_append_read_follow_and_flush_on_one_handle, test_threads_lapping_a_small_ring,
-    test_threads_flushing_amid_laps_of_a_small_ring)
+    test_threads_flushing_amid_laps_of_a_small_ring, test_threads_that_wait_are_stopped_at_once)
