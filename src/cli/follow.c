@@ -35,11 +35,9 @@ enum {
     N_OPTIONS,
 };
 
-/* How often a pool that does not exist yet is looked for. */
-#define AWAIT_NS (5 * NS_PER_MS)
-
 static void follow_fini(struct follow *follow)
 {
+    watch_close(&follow->watch);
     pool_close(follow->pool);
     ref_fini(&follow->ref);
     select_fini(&follow->select);
@@ -186,20 +184,16 @@ static void follow_say_waiting(const struct follow *follow)
             "waiting for the pool to be created", buf_view(&details.buf));
 }
 
-static void follow_nap(uint64_t ns)
-{
-    const struct timespec time = {
-        .tv_sec = (time_t)(ns / NS_PER_SECOND), .tv_nsec = (long)(ns % NS_PER_SECOND)};
-    nanosleep(&time, NULL); /* cut short by a signal handler, we look earlier */
-}
-
 /* The pool's creator appends at once: what is in it when it appears is not old.
  * 0: open; EXIT_TIMEOUT; -1. */
 static int follow_await(struct follow *follow, plsm_error_t **err)
 {
-    bool said = false;
+    bool waiting = false; /* most often there is nothing to wait for */
+
     for (;;) {
         plsm_error_t *missing = NULL;
+        if (waiting)
+            watch_arm(&follow->watch, follow->ref.path);
         if (open_pool(follow->ref.path, POOL_READ, NULL, &follow->pool, &missing) == 0)
             return 0;
         if (missing->kind != PLSM_ERROR_NOT_FOUND) {
@@ -208,15 +202,14 @@ static int follow_await(struct follow *follow, plsm_error_t **err)
             return -1;
         }
         plsm_error_free(missing); /* it is what we wait for */
-        if (!said)
-            follow_say_waiting(follow);
-        said = true;
-        follow->from_start = true;
-        const uint64_t now_ns = clock_monotonic_ns();
-        if (now_ns >= follow->deadline_ns)
+        if (waiting && watch_wait(&follow->watch, follow->deadline_ns) == WATCH_TIMEOUT)
             return EXIT_TIMEOUT;
-        const uint64_t left_ns = follow->deadline_ns - now_ns;
-        follow_nap(left_ns < AWAIT_NS ? left_ns : AWAIT_NS);
+        if (!waiting) {
+            follow_say_waiting(follow);
+            watch_open(&follow->watch);
+        }
+        waiting = true;
+        follow->from_start = true;
     }
 }
 
@@ -245,7 +238,8 @@ static int follow_pool(struct follow *follow, plsm_error_t **err)
 
 static int follow_run(struct context *context, const struct args *args, plsm_error_t **err)
 {
-    scoped(follow_fini) struct follow follow = {.context = context, .drops = {.context = context}};
+    scoped(follow_fini) struct follow follow = {
+        .context = context, .drops = {.context = context}, .watch = {.fd = -1}};
     scoped(plsm_error_free) plsm_error_t *second = NULL;
 
     follow.drops.ref = &follow.ref;

@@ -10,6 +10,7 @@
 #include "client/envelope.h"
 #include "client/ref.h"
 #include "engine/pool.h"
+#include "os/watch.h"
 
 #define EXIT_TIMEOUT 124
 
@@ -22,6 +23,7 @@ struct follow {
     struct envelope envelope;
     struct out out;
     struct drops drops;
+    struct watch watch;  /* while the pool is waited for */
     struct buf document; /* the message, where it cannot be copied to the output */
     struct buf shown;    /* and as it is printed */
 

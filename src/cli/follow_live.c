@@ -132,6 +132,7 @@ static int follow_deleted(const struct follow *follow, plsm_error_t **err)
 /* Sleeps until something happens. 0, EXIT_TIMEOUT, or -1. */
 static int follow_sleep(struct follow *follow, plsm_error_t **err)
 {
+    watch_close(&follow->watch); /* takes milliseconds: not before what was waited for is out */
     const uint64_t notice_ns = drops_deadline(&follow->drops);
     const uint64_t deadline_ns = notice_ns < follow->deadline_ns ? notice_ns : follow->deadline_ns;
 

@@ -5,8 +5,11 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import pytest
+
+from conftest import DEADLINE_S
 
 
 def seqs(messages):
@@ -296,6 +299,33 @@ def test_one_waits_for_the_pool(cli):
     cli.run("feed", "late", "--tag", "go", '{"n":2}').ok()
     done = follower.finish()
     assert done.code == 0 and [line["data"]["n"] for line in done.lines] == [2]
+
+
+@pytest.mark.parametrize("pool", ["./deep/er/late.plasmite", "late.plasmite"])
+def test_one_waits_for_folders_too(cli, pool):
+    follower = cli.start("follow", pool, "--one", "--jsonl")
+    follower.err_line()
+    cli.run("feed", pool, "--create", '{"n":1}').ok()
+    assert [line["data"]["n"] for line in follower.finish().lines] == [1]
+
+
+def test_waiting_is_not_polling(cli):
+    """Whoever waits is told: it does not look at the clock, or for the file, all the time."""
+    follower = cli.start("follow", "late", "--one")
+    follower.err_line()
+    deadline = time.monotonic() + DEADLINE_S
+    while True:
+        before = switches(follower.process.pid)
+        time.sleep(0.6)  # the length of the time is the subject
+        if switches(follower.process.pid) - before <= 10:
+            break
+        assert time.monotonic() < deadline
+
+
+def switches(pid):
+    """How often the process went to sleep by itself."""
+    status = open(f"/proc/{pid}/status").read()
+    return int(re.search(r"^voluntary_ctxt_switches:\s+(\d+)", status, re.MULTILINE)[1])
 
 
 @pytest.mark.parametrize("flags", [["--tail", "1"], ["--since", "1h"], ["--tail", "1", "--replay", "0"]])
