@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import select
 import signal
 import subprocess
 import time
@@ -253,7 +254,6 @@ def test_replay_of_nothing(cli):
 
 def test_replay_keeps_the_pauses(cli):
     """The pauses are those between the messages' times: what they are says the pool itself."""
-    import time
     cli.create("a")
     running = cli.start("feed", "a", stdin=-1)
     for n in range(2):
@@ -460,3 +460,160 @@ def test_large_messages(cli):
 ])
 def test_order_of_checks(cli, args, message):
     assert cli.run("follow", *args).usage()["message"] == message
+
+
+# --- each step of the order, where only two are wrong
+
+ORDER = [
+    (["--jsonl", "--format", "jsonl"], "conflicting output options"),
+    (["--since", "x"], "invalid --since value"),
+    (["--timeout", "x"], "invalid duration"),
+    (["--where", "("], "invalid filter expression"),
+    (["--token", "x"], "follow remote auth/TLS flags require a remote http(s) pool ref"),
+    (["--replay", "1"], "--replay requires --tail or --since"),
+]
+
+
+@pytest.mark.parametrize("first", range(len(ORDER)))
+def test_every_check_wins_over_the_later_ones(cli, first):
+    flags, message = ORDER[first]
+    for later, _ in ORDER[first + 1:]:
+        if "--since" in flags and "--replay" in later:
+            continue
+        assert cli.run("follow", "missing", *later, *flags).usage()["message"] == message
+    for ref in ("ftp://x", "http://h/a/b"):
+        wins = cli.run("follow", ref, *flags).usage()["message"]
+        assert (wins == message) == (first < 4), "references come behind the filters"
+    assert cli.run("follow", "missing", "--create", *flags).usage()["message"] == message
+    assert not cli.pools.exists()
+
+
+def test_checks_of_remote_references(cli):
+    for flags, message in ORDER[:4]:
+        assert cli.run("follow", "http://h/x", "--create", *flags).usage()["message"] == message
+    cli.run("follow", "http://h/x", "--create", "--replay", "1").usage("does not support")
+
+
+# --- more of the start
+
+@pytest.mark.parametrize("flags,expected,code", [
+    (["--tail", "2"], [2, 3], 124), (["--tail", "2", "--tag", "a"], [3], 124), (["--since", "1h"], [1, 2, 3], 124),
+    (["--since", "1h", "--where", ".data.n > 1"], [2, 3], 124), (["--since", "0s"], [], 124), (["--tail", "0"], [], 124), ([], [], 124),
+    (["--tail", "2", "--one"], [3], 0), (["--tail", "4", "--one"], [], 124), (["--since", "1h", "--one"], [1], 0),
+    (["--since", "1h", "--one", "--tag", "a"], [3], 0), (["--one"], [], 124), (["--tail", "0", "--one"], [], 124),
+    (["--tail", "2", "--one", "--where", ".data.n < 3"], [2], 0), (["--tail", "3", "--one", "--where", ".data.n < 3"], [], 124),
+    (["--tail", "1", "--one", "--tag", "nope"], [], 124), (["--tail", "9", "--no-notify"], [1, 2, 3], 124),
+    (["--tail", "9", "--quiet-drops", "--create"], [1, 2, 3], 124),
+])
+def test_one_pass_over_the_backlog(demo, flags, expected, code):
+    done = demo.run("follow", "demo", "--jsonl", *flags, "--timeout", "0ms")
+    assert done.code == code and seqs(done.lines) == expected and done.err == b""
+
+
+@pytest.mark.parametrize("flags", [["--tag", "go"], ["--where", '.meta.tags == ["go"]'], ["--tag", "go", "--where", ".data.n > 4"]])
+@pytest.mark.parametrize("tail", [1, 2, 3])
+def test_tail_one_counts_what_comes(cli, flags, tail):
+    """The N-th match ends it, whether it was there before or comes; only that one is printed."""
+    cli.create("a")
+    cli.feed("a", {"n": 5}, tags=["go"])
+    follower = cli.start("follow", "a", "--jsonl", "--tail", tail, "--one", *flags)
+    for n in range(6, 5 + tail):
+        assert follower.process.poll() is None
+        cli.feed("a", {"n": 0})
+        cli.feed("a", {"n": n}, tags=["go"])
+    done = follower.finish().ok()
+    assert [line["data"]["n"] for line in done.lines] == [4 + tail]
+
+
+def test_one_ignores_what_was_there(demo):
+    follower = demo.start("follow", "demo", "--one", "--jsonl", "--timeout", "100ms")
+    assert follower.finish().code == 124
+
+
+def test_timeout_is_rearmed_by_what_is_printed(demo):
+    """It ends a whole timeout after the last message, not after its start."""
+    for timeout_s in (0.4, 2, 10):  # the longer ones for machines so busy that the message comes too late
+        follower = demo.start("follow", "demo", "--tail", "1", "--jsonl", "--timeout", f"{int(timeout_s * 1000)}ms")
+        follower.line()
+        time.sleep(timeout_s / 2)  # the length of the pause is the subject, not a way to wait
+        start = time.monotonic()
+        demo.feed("demo", {"n": 4})
+        if follower.line() is not None:
+            break
+    done = follower.finish()
+    assert time.monotonic() - start >= timeout_s
+    assert done.code == 124 and done.err == b""
+
+
+def test_timeout_with_one_message(demo):
+    done = demo.run("follow", "demo", "--tail", "1", "--one", "--timeout", "1ms", "--jsonl").ok()
+    assert seqs(done.lines) == [3]
+
+
+@pytest.mark.parametrize("flags,expected", [
+    (["--tail", "2"], [2, 3]), (["--tail", "99"], [1, 2, 3]), (["--since", "1h"], [1, 2, 3]), (["--tail", "2", "--one"], [2]),
+    (["--since", "1h", "--one"], [1]), (["--tail", "1", "--tag", "b"], [3]), (["--tail", "2", "--where", ".data.n < 3"], [1, 2]),
+    (["--since", "1h", "--tag", "b", "--one"], [3]), (["--since", "0s"], []), (["--tail", "9", "--tag", "nope"], []),
+    (["--tail", "2", "--timeout", "0ms"], [2, 3]), (["--tail", "2", "--create"], [2, 3]), (["--tail", "2", "--no-notify"], [2, 3]),
+    (["--since", "2100-01-01T00:00:00Z"], []),
+])
+def test_replay_selects(demo, flags, expected):
+    for speed in ("0", "1000"):
+        done = demo.run("follow", "demo", "--jsonl", "--replay", speed, *flags).ok()
+        assert seqs(done.lines) == expected
+        done = demo.run("follow", "demo", "--jsonl", "--data-only", "--replay", speed, *flags).ok()
+        assert [line["n"] for line in done.lines] == expected
+
+
+def test_replay_of_a_pool_that_is_created(cli):
+    assert cli.run("follow", "a", "--create", "--tail", "5", "--replay", "0").ok().out == b""
+    assert cli.path("a").exists()
+
+
+def test_replay_is_of_what_was_there(cli):
+    """It ends although messages keep coming."""
+    cli.create("a")
+    cli.feed("a", {"n": 1})
+    feeder = cli.start("feed", "a", stdin=-1)
+    for _ in range(5):
+        feeder.feed(b'{"n":2}\n')
+        feeder.line()
+        assert cli.run("follow", "a", "--since", "1h", "--replay", "0", "--jsonl").ok().lines[0]["data"] == {"n": 1}
+    feeder.finish().ok()
+
+
+def test_messages_come_in_order_and_whole_under_load(cli):
+    """Four writers, one reader from the start: every seq once, in order."""
+    cli.create("a", "--size", "8M")
+    follower = cli.start("follow", "a", "--jsonl", "--since", "1h")
+    text = "".join(json.dumps({"w": "%d", "n": n, "p": "x" * (n * 7 % 900)}) + "\n" for n in range(500))
+    feeders = [cli.start("feed", "a", stdin=-1) for _ in range(4)]
+    for writer, feeder in enumerate(feeders):
+        feeder.feed((text % ((writer,) * 500)).encode())
+    messages = [follower.json() for _ in range(2000)]
+    assert seqs(messages) == list(range(1, 2001))
+    for writer in range(4):
+        assert [item["data"]["n"] for item in messages if item["data"]["w"] == str(writer)] == list(range(500))
+    for feeder in feeders:
+        feeder.finish().ok()
+
+
+def test_a_slow_reader_is_told_of_its_losses(cli):
+    """A pool of 1 MiB, 200 messages of 8 KiB at once, a reader that takes line after line: at two lines a
+    second the notice must come within 15 seconds, that is before the thirtieth line."""
+    cli.create("a", "--size", "1M")
+    follower = cli.follow_live("a")
+    cli.feed("a", *({"n": n, "p": "x" * 8192} for n in range(200)))
+    lines = 0
+    while lines < 30 and not select_stderr(follower):
+        line = b""
+        while not line.endswith(b"\n"):
+            line += os.read(follower.process.stdout.fileno(), 1)
+        lines += 1
+    notice = json.loads(follower.err_line())["notice"]
+    assert notice["kind"] == "drop" and notice["cmd"] == "follow" and notice["details"]["dropped_count"] > 0
+
+
+def select_stderr(follower):
+    """Whether something was said within the time that the reader leaves between two lines."""
+    return select.select([follower.process.stderr], [], [], 0.1)[0]
