@@ -61,3 +61,44 @@ def test_usage(demo):
     assert demo.run("doctor", "--json").usage()["message"] == "doctor requires a pool name or --all"
     error = demo.run("doctor", "missing").fails("NotFound", 3)
     assert error["path"].endswith("missing.plasmite") and "plasmite pool create missing" in error["hint"]
+
+
+REPORT = {"issue_count", "issues", "last_good_seq", "path", "pool_ref", "remediation_hints", "snapshot_path", "status"}
+
+
+def test_keys_of_reports(demo):
+    demo.path("bad").write_bytes(b"damaged")
+    done = demo.run("doctor", "--all", "--json")
+    assert done.code == 7 and done.err == b"" and set(done.json) == {"reports"}
+    for report in done.json["reports"]:
+        assert REPORT <= set(report)
+        assert report["issue_count"] == len(report["issues"]) == (report["status"] == "corrupt")
+        for issue in report["issues"]:
+            assert set(issue) == {"code", "message", "offset", "seq"} and issue["message"]
+    assert [report["status"] for report in done.json["reports"]] == ["corrupt", "ok"]
+
+
+def test_references(demo):
+    """A pool is named as it was typed; with --all, by its path."""
+    for ref in ("demo", "demo.plasmite", "./pools/demo.plasmite"):
+        assert demo.run("doctor", ref).ok().text == f"OK: {ref}\n"
+        assert demo.run("doctor", ref, "--json").ok().json["reports"][0]["pool_ref"] == ref
+
+
+def test_all_goes_on_behind_a_corrupt_pool(cli):
+    for name in ("c", "a", "b"):
+        cli.create(name)
+    cli.path("b").write_bytes(b"damaged")
+    done = cli.run("doctor", "--all")
+    assert done.code == 7 and done.err == b""
+    assert [line.split(":")[0] for line in done.text.splitlines()] == ["OK", "CORRUPT", "OK"]
+    assert "issue=" in done.text
+
+
+def test_missing(cli):
+    cli.create("a")
+    error = cli.run("doctor", "./nope").fails("NotFound", 3)
+    assert error["path"] == "./nope" and "path was not found" in error["hint"]
+    for args in (["a", "--all"], ["--all", "a", "--json"], ["nope", "--all"]):
+        error = cli.run("doctor", *args).usage("--all cannot be combined")
+        assert "Use --all by itself" in error["hint"]

@@ -357,3 +357,44 @@ def test_control_characters_of_messages_on_a_terminal(cli):
         assert safe in cli.tty(*command, env={"NO_COLOR": "1"}).ok().text, command
     error = cli.tty("fetch", "\x9b31m", "1", env={"NO_COLOR": "1"})
     assert b"\xc2\x9b" not in error.out and error.code == 3
+
+
+PRINTING = [
+    ["--help"], ["feed", "--help"], ["version"], ["completion", "bash"], ["fetch", "demo", "1"], ["pool", "list"],
+    ["pool", "info", "demo", "--json"], ["pool", "create", "new"], ["pool", "delete", "demo"], ["doctor", "demo"],
+    ["follow", "demo", "--tail", "9", "--replay", "0"], ["follow", "demo", "--tail", "9", "--jsonl"],
+    ["feed", "demo", '{"n":4}'], ["poke", "demo", '{"n":4}'],
+]
+
+
+@pytest.mark.parametrize("args", PRINTING, ids=[" ".join(args) for args in PRINTING])
+def test_closed_pipes_are_no_error(demo, args):
+    """Nobody reads: it ends quietly, by the signal or, where that is ignored, with its shell's code."""
+    for handler, code in ((signal.SIG_DFL, -signal.SIGPIPE), (signal.SIG_IGN, 141)):
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run([BIN, "--dir", demo.pools, *args], env=demo.env, stdout=writer, stdin=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, timeout=20, check=False, restore_signals=False,
+                              preexec_fn=lambda: signal.signal(signal.SIGPIPE, handler))
+        os.close(writer)
+        assert done.returncode == code and done.stderr == b""
+        if args[:2] in (["pool", "create"], ["pool", "delete"]):  # done once, whether it could be told or not
+            assert demo.path("new").exists() or not demo.path("demo").exists()
+            return
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="needs root to become somebody else")
+def test_a_directory_that_may_not_be_read(open_home):
+    cli = open_home
+    cli.create("a")
+    cli.pools.chmod(0o700)
+    binary = shutil.copy(BIN, cli.root / "plasmite")
+    done = as_nobody([binary, "--dir", cli.pools, "pool", "list", "--json"], env=cli.env)
+    pools = json.loads(done.stdout)["pools"]
+    assert done.returncode == 0 and done.stderr == b""
+    assert [pool["name"] for pool in pools] == ["pools"] and pools[0]["error"]["error"]["kind"] == "Io"
+    assert as_nobody([binary, "--dir", cli.pools, "pool", "list"], env=cli.env).stdout.split()[8:10] == [b"pools", b"ERR"]
+    for args in (["pool", "info", "a"], ["fetch", "a", "1"], ["pool", "create", "b"], ["feed", "b", "--create", "{}"]):
+        done = as_nobody([binary, "--dir", cli.pools, *args], env=cli.env)
+        error = json.loads(done.stderr)["error"]
+        assert done.returncode == 6 and error["kind"] == "Permission" and error["hint"] and done.stdout == b""

@@ -361,3 +361,138 @@ def test_delete_a_directory_in_the_way(cli):
     assert done.code == 8
     assert done.json["failed"][0]["error"]["message"] == "failed to delete pool"
     assert os.path.isdir(cli.path("a"))
+
+
+# --- more of creation
+
+@pytest.mark.parametrize("size,slots,expected", [
+    # slots, where the ring begins; by default one slot for each 256 bytes, as far as there is room
+    (5120, None, (0, 4096)), (5135, None, (0, 4096)), (5136, None, (1, 4112)), (6000, None, (23, 4464)),
+    (8192, None, (32, 4608)), (10000, None, (39, 4720)), (65536, None, (256, 8192)), (MIB, None, (4096, 69632)),
+    (8 * MIB, None, (32768, 528384)), (MIB, 0, (0, 4096)), (MIB, 1, (1, 4112)), (MIB, 1024, (1024, 20480)),
+    (MIB, 32768, (32768, 528384)), (16384, 512, (512, 12288)), (5120, 0, (0, 4096)),
+])
+def test_index(cli, size, slots, expected):
+    flags = [] if slots is None else ["--index-capacity", slots]
+    info = cli.run("pool", "create", "a", "--size", size, *flags, "--json").ok().json["created"][0]
+    assert (info["index_capacity"], info["ring_offset"]) == expected
+    assert info["index_size_bytes"] == expected[0] * 16 and info["index_offset"] == 4096 and info["file_size"] == size
+    room = size - info["ring_offset"]
+    assert room - 32 < info["ring_size"] <= room
+    cli.run("feed", "a", '{"n":1}').ok()
+    assert cli.data("a") == [{"n": 1}]
+
+
+@pytest.mark.parametrize("size,slots", [("1M", 32769), ("1M", 65536), ("16K", 513), ("64K", 2049), ("1M", 2**32 - 1)])
+def test_index_of_more_than_half_the_pool(cli, size, slots):
+    error = cli.run("pool", "create", "a", "--size", size, "--index-capacity", slots).usage("index capacity")
+    assert "--index-capacity" in error["hint"] and not cli.path("a").exists()
+
+
+INFO = {"name", "path", "file_size", "index_offset", "index_capacity", "index_size_bytes", "ring_offset", "ring_size",
+        "bounds", "metrics"}
+
+
+def test_keys_of_info(demo):
+    """The same of a pool that was just created and of one that is looked at."""
+    created = demo.run("pool", "create", "new", "./other", "--json").ok().json
+    assert set(created) == {"created"} and [info["name"] for info in created["created"]] == ["new", "./other"]
+    for info in [*created["created"], demo.run("pool", "info", "demo", "--json").ok().json]:
+        assert set(info) == INFO
+        assert set(info["metrics"]) == {"message_count", "seq_span", "utilization", "age"}
+        assert set(info["metrics"]["utilization"]) == {"used_bytes", "free_bytes", "used_percent"}
+        assert set(info["metrics"]["age"]) == {"oldest_time", "newest_time", "oldest_age_ms", "newest_age_ms"}
+    assert demo.run("pool", "info", "new", "--json").ok().json == created["created"][0]
+
+
+def test_info_of_a_pool_that_has_wrapped(cli):
+    cli.create("a", "--size", "64K")
+    cli.feed("a", *({"p": "x" * 1000} for _ in range(500)))
+    info = cli.run("pool", "info", "a", "--json").ok().json
+    oldest, newest = info["bounds"]["oldest"], info["bounds"]["newest"]
+    assert newest == 500 and 400 < oldest < 500
+    assert info["metrics"]["message_count"] == info["metrics"]["seq_span"] == newest - oldest + 1
+    assert info["metrics"]["utilization"]["used_percent"] > 90
+    lines = cli.run("pool", "info", "a").ok().text.splitlines()
+    assert lines[3] == f"Bounds: oldest={oldest} newest={newest} count={newest - oldest + 1}"
+    use = info["metrics"]["utilization"]
+    assert lines[4] == f"Utilization: used={use['used_bytes']}B free={use['free_bytes']}B ({use['used_percent']:.2f}%)"
+
+
+@pytest.mark.parametrize("ref", ["nope", "./nope", "nope.plasmite", "d/nope"])
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_info_of_what_is_missing_tells_no_path(cli, ref, flags):
+    error = cli.run("pool", "info", ref, *flags).fails("NotFound", 3)
+    assert error["message"] == "not found" and set(error) == {"kind", "message", "hint"}
+    assert ("path was not found" if "/" in ref else f"plasmite pool create {ref}") in error["hint"]
+
+
+def test_names_in_tables(cli):
+    """Line ends do not break a row, and columns are counted in characters."""
+    for name in ("two words", "größe", "line\nend", "cr\rx"):
+        cli.create(name)
+    for command in (["pool", "list"], ["pool", "delete", "two words", "größe", "line\nend", "cr\rx"]):
+        text = cli.run(*command).ok().text
+        rows = text.splitlines()
+        assert len(rows) == 5 and len({len(row) for row in rows}) == 1
+        assert "line\\nend" in text and "cr\\rx" in text
+
+
+def test_tables_are_aligned(cli):
+    rows = cli.run("pool", "create", "a", "a-long-name", "./path").ok().text.splitlines()
+    column = rows[0].index("SIZE")
+    assert all(row[column - 2:column] == "  " and row[column] != " " for row in rows)
+    assert [row.split()[-1] for row in rows] == ["PATH", "a.plasmite", "a-long-name.plasmite", "path"]
+
+
+def test_list_of_what_is_no_pool(cli):
+    cli.create("good")
+    (cli.pools / "folder.plasmite").mkdir()
+    (cli.pools / "link.plasmite").symlink_to("nowhere")
+    (cli.pools / ".plasmite").write_bytes(b"")
+    cli.path("empty").write_bytes(b"")
+    (cli.pools / "good.plasmite.bak").write_bytes(b"")
+    pools = cli.run("pool", "list", "--json").ok().json["pools"]
+    assert [pool["name"] for pool in pools if "error" not in pool] == ["good"]
+    names = [pool["name"] for pool in pools]
+    assert names == sorted(names) and {"good", "folder", "link", "empty"} <= set(names) and "good.plasmite.bak" not in names
+    for pool in pools:
+        if "error" in pool:
+            assert set(pool) == {"name", "path", "error"} and pool["error"]["error"]["message"]
+    rows = cli.run("pool", "list").ok().text.splitlines()
+    assert [row.split()[1] for row in rows[1:]].count("OK") == 1 and len(rows) == len(pools) + 1
+
+
+def test_delete_of_everything_there_is(cli):
+    for name in ("a", "b"):
+        cli.create(name)
+    done = cli.run("pool", "delete", "a", "./pools/b.plasmite", "--json").ok()
+    assert done.json == {"deleted": [{"pool": "a", "path": str(cli.path("a"))},
+                                     {"pool": "./pools/b.plasmite", "path": "./pools/b.plasmite"}], "failed": []}
+    done = cli.run("pool", "delete", "a", "a", "--json")
+    assert done.code == 3 and done.json["deleted"] == [] and len(done.json["failed"]) == 2 and done.err == b""
+    for item in done.json["failed"]:
+        assert set(item) == {"error", "pool"} and {"kind", "message"} <= set(item["error"])
+
+
+@pytest.mark.parametrize("refs,code", [
+    (["x://y", "nope", "dir"], 2), (["nope", "dir", "x://y"], 3), (["dir", "nope", "x://y"], 8), (["good", "dir", "nope"], 8),
+    (["good", "nope"], 3), (["good"], 0), (["", "nope"], 2),
+])
+def test_delete_ends_with_the_code_of_the_first_failure(cli, refs, code):
+    cli.create("good")
+    cli.path("dir").mkdir()
+    for flags in ([], ["--json"]):
+        done = cli.run("pool", "delete", *refs, *flags)
+        assert done.code == code and done.err == b""
+        assert not cli.path("good").exists() or "good" not in refs
+        cli.path("good").unlink(missing_ok=True)
+        cli.create("good")
+
+
+def test_a_directory_given_in_odd_ways(cli):
+    for given, path in (("d", "d/a.plasmite"), ("d//", "d/b.plasmite"), ("./d", "./d/c.plasmite"),
+                        (f"{cli.root}/d/", f"{cli.root}/d/e.plasmite")):
+        name = path[-len("a.plasmite")]
+        assert cli.bare("--dir", given, "pool", "create", name, "--json").ok().json["created"][0]["path"] == path
+        assert (cli.root / "d" / f"{name}.plasmite").exists()
