@@ -153,10 +153,6 @@ def test_since_in_the_future(demo, since):
     demo.run("follow", "missing", "--since", since).fails("NotFound", 3)
 
 
-@pytest.mark.parametrize("since", ["", "x", "5", "5ms", "2026-01-01", "2026-01-01T00:00:00", "-5m"])
-def test_bad_since(cli, since):
-    assert cli.run("follow", "missing", f"--since={since}").usage()["message"] == "invalid --since value"
-
 
 # --- --one
 
@@ -218,10 +214,6 @@ def test_timeout_is_not_rearmed_by_unwanted_messages(demo):
         demo.feed("demo", {"n": 0})
     assert follower.finish().code == 124
 
-
-@pytest.mark.parametrize("timeout", ["", "5", "5S", "1.5s", "5d", "ms"])
-def test_bad_timeout(cli, timeout):
-    assert cli.run("follow", "missing", f"--timeout={timeout}").usage()["message"] == "invalid duration"
 
 
 # --- --replay

@@ -100,24 +100,6 @@ def test_names_that_only_look_remote(cli, ref, file):
 
 # --- create
 
-@pytest.mark.parametrize("size,expected", [
-    ("64K", 65536), ("64k", 65536), ("1M", MIB), ("2m", 2 * MIB), ("131072", 131072), (" 1M ", MIB),
-])
-def test_create_sizes(cli, size, expected):
-    info = cli.run("pool", "create", "a", "--size", size, "--json").ok().json["created"][0]
-    assert info["file_size"] == expected == cli.path("a").stat().st_size
-
-
-@pytest.mark.parametrize("size,message", [
-    ("", "invalid size"), ("K", "invalid size"), ("x", "invalid size"), ("1KiB", "invalid size suffix"),
-    ("1MB", "invalid size suffix"), ("1T", "invalid size suffix"),
-    ("99999999999999999999", "size overflow"), ("18014398509481984G", "size overflow"),
-    ("0", "file_size must exceed header and index size"),
-    ("4096", "file_size must exceed header and index size"),
-])
-def test_create_bad_sizes(cli, size, message):
-    assert message in cli.run("pool", "create", "a", "--size", size).usage()["message"]
-    assert not cli.path("a").exists()
 
 
 @pytest.mark.parametrize("size,slots,index,ring_offset,ring_size", [
@@ -137,9 +119,6 @@ def test_create_geometry(cli, size, slots, index, ring_offset, ring_size):
     assert info["bounds"] == {}
     assert info["path"].endswith("a.plasmite")
 
-
-def test_create_index_too_large(cli):
-    cli.run("pool", "create", "a", "--size", "64K", "--index-capacity", "4000").usage("index capacity")
 
 
 def test_create_table(cli):
