@@ -10,7 +10,7 @@
 #define BLANKS " \t\n\v\f\r"
 
 /* Tokens are a line, lists of certificates some hundred KiB. */
-#define REMOTE_FILE_MAX (4 * LIMIT_RECORD_BYTES)
+#define REMOTE_FILE_MAX ((size_t)4 * LIMIT_RECORD_BYTES)
 
 void remote_fini(struct remote *remote)
 {
