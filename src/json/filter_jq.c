@@ -141,6 +141,48 @@ static size_t problem_place(const char *expression, const char *problem)
     }
 }
 
+/* Whether a term ends with this token, so that a suffix may follow. */
+static bool token_ends_term(const struct token *before, const struct token *token)
+{
+    switch (token->kind) {
+    case TOKEN_FIELD:
+    case TOKEN_STRING: return true;
+    case TOKEN_NAME: return token_is(before, "$");
+    case TOKEN_OPERATOR:
+        return token_is(token, "]") || token_is(token, ")") || token_is(token, "}") ||
+               token_is(token, "?");
+    case TOKEN_END:
+    case TOKEN_ERROR:
+    case TOKEN_NUMBER:
+    case TOKEN_STRING_PART:
+    case TOKEN_FORMAT: return false;
+    }
+    return false;
+}
+
+/* The expression as libjq 1.6 reads it, with its NUL: 1.7 also has `.a.["b"]`, the same as
+ * `.a["b"]`. A blank takes the place of the dot. */
+static int expression_append(const char *expression, struct buf *out_text)
+{
+    const size_t start = out_text->len;
+    struct token before = {0}, token = {0};
+    struct lexer lexer;
+
+    if (buf_append(out_text, expression, strlen(expression) + 1) < 0)
+        return -1;
+    lexer_init(&lexer, view_str(expression));
+    struct token next = lexer_next(&lexer);
+    while (next.kind != TOKEN_END && next.kind != TOKEN_ERROR) {
+        const struct token after = lexer_next(&lexer);
+        if (token_is(&next, ".") && token_is(&after, "[") && token_ends_term(&before, &token))
+            out_text->data[start + next.offset] = ' ';
+        before = token;
+        token = next;
+        next = after;
+    }
+    return 0;
+}
+
 int filter_jq_compile(const char *expression, const struct jq_module **out_module,
     struct jq_program **out_program, plsm_error_t **err)
 {
@@ -156,8 +198,7 @@ int filter_jq_compile(const char *expression, const struct jq_module **out_modul
             expression);
         return error_cause(err, "%s", problem);
     }
-    if (filter_prelude(expression, &text) < 0 ||
-        buf_append(&text, expression, strlen(expression) + 1) < 0)
+    if (filter_prelude(expression, &text) < 0 || expression_append(expression, &text) < 0)
         return error_oom(err);
     const bool with_descrips = strstr(expression, "descrips") != NULL;
     struct jq_program *program =

@@ -9,7 +9,8 @@
  *     or          and 'or' and ...
  *     and         comparison 'and' comparison ...
  *     comparison  postfix, or postfix '==' postfix (one only)
- *     postfix     primary with .name [n] ["name"] [] each with '?', and a last '?' for all
+ *     postfix     primary with .name [n] ["name"] [], each with '?', and a last '?' for all;
+ *                 a bracket may have a dot before it
  *     primary     . .name literal function ( pipe )
  *
  * Anything else (and every error) makes the parser say "not simple": libjq then compiles it, or
@@ -241,6 +242,10 @@ static const struct node *parse_suffixes(struct parser *parser, const struct nod
         } else if (parser_accept(parser, "[")) {
             node = parse_bracket(parser, node);
         } else if (parser_accept(parser, ".")) {
+            if (parser_accept(parser, "[")) {
+                node = parse_bracket(parser, node);
+                continue;
+            }
             if (parser->token.kind != TOKEN_STRING || !parse_string(parser, NULL, &name))
                 return NULL;
             node = node_field(parser, node, name, parser_accept(parser, "?"));

@@ -28,6 +28,9 @@ def logs(cli):
     (".data.n > 1", [2, 4]),
     (".data.n == 0", []),
     (".data.user.id == 7", [2]),
+    ('.data.["level"] == "error"', [2, 4]),
+    ('.data.["user"]?.["id"] == 7', [2]),
+    (".data.list?.[-1] == 3", [3]),
     (".data.user.id.x == 7", []),  # an error is no match
     (".seq >= 3", [3, 4]),
     (".data.ok", []),  # jq's null of the others is no boolean: see below
@@ -116,6 +119,9 @@ LANGUAGE = {
         .data.list[1:2] == [1];; .data.s[0:5] == "Hello";; .data.s[6:] == "World";; [.data.list[]] == [3,1,2]
         any(.data.list[] == 2; .);; ([.data.n.x?] == []);; ([.data.n[]?] == []);; ([..] | length) > 5
         (.data | .o | .y | .z[1]) == 20;; .data?.n? == 7;; (.data | .["n"]) == 7;; .data.missing == null
+        .data.["n"] == 7;; .data.list.[0] == 3;; .data.["objs"].[1].["k"] == "a";; [.data.list.[]] == [3,1,2]
+        .data?.["o"]?.["x"] == 1;; (.data | .o.["y"] | .["z"].[1:]) == [20];; (.data as $d | $d.["n"]) == 7
+        (if .data.n == 7 then .["seq"] else 0 end) == 1;; "a.[0]" == "a.[0]";; ("\(.data.list.[1])" == "1")
         .data.list[9] == null;; .data.nul == null;; .data.nul.x.y == null;; .data.objs[1]["k"] == "a"''',
     "literals and operators": r'''
         [.data.n, .data.f] == [7, 2.5];; (.data.n + 1) * 2 == 16;; "n is \(.data.n)" == "n is 7"
