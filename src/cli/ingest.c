@@ -121,11 +121,14 @@ static size_t ingest_character(struct view text)
 int ingest_lossy(struct view text, struct buf *out)
 {
     while (text.len > 0) {
-        const size_t n = ingest_character(text);
-        const int r = n == 0 ? buf_append_str(out, "\xef\xbf\xbd") : buf_append(out, text.data, n);
-        if (r < 0)
+        size_t len = 0; /* of what is right */
+        for (size_t n = 1; n > 0 && len < text.len; len += n)
+            n = ingest_character(view_of(text.data + len, text.len - len));
+        const bool broken = len < text.len;
+        if (buf_append(out, text.data, len) < 0 ||
+            (broken && buf_append_str(out, "\xef\xbf\xbd") < 0))
             return -1;
-        text = view_of(text.data + (n == 0 ? 1 : n), text.len - (n == 0 ? 1 : n));
+        text = view_of(text.data + len + broken, text.len - len - broken);
     }
     return 0;
 }
