@@ -233,7 +233,7 @@ static int parse(struct line *line, struct args *args, plsm_error_t **err)
 static bool same_arg(const struct arg *a, const struct arg *b)
 {
     return a->count == b->count && a->text == b->text && a->number == b->number &&
-           memcmp(&a->real, &b->real, sizeof(a->real)) == 0; /* a NaN equals itself */
+           !(a->real < b->real) && !(a->real > b->real); /* or both are no numbers */
 }
 
 static void check_same(const struct args *a, const struct args *b)
