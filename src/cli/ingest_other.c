@@ -163,7 +163,7 @@ int ingest_jq_next(struct ingest *ingest, struct ingest_record *out_record)
     const size_t len = r == EXTENT_DONE ? from + used : pending.len;
     ingest_take(ingest, len);
     const struct view text = view_of(pending.data, len);
-    if (r != EXTENT_DEAD && len > LIMIT_RECORD_BYTES)
+    if (from + used > LIMIT_RECORD_BYTES)
         return ingest_oversize(ingest, text, 0, out_record);
     return ingest_finish(ingest,
         view_of(text.data, len < LIMIT_RECORD_BYTES ? len : LIMIT_RECORD_BYTES), 0, out_record);
