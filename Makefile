@@ -4,17 +4,18 @@
 #   make demo      the main job, for real, in a few seconds
 #   make test      every test suite           make tidy    the checks of the sources
 #   make bench     the table of speeds        make fuzz    fuzzing, a while for each target
+#   make proof     that nothing is lost: the long forms, hours
 #   make asan      build-asan/: with AddressSanitizer and UBSan
 #   make tsan      build-tsan/: with ThreadSanitizer
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 #
-# demo, test, bench, fuzz and tidy first install what they lack, and say so.
+# demo, test, bench, fuzz, proof and tidy first install what they lack, and say so.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD = build
 
-.PHONY: all demo test bench fuzz tidy asan tsan install clean
+.PHONY: all demo test bench fuzz proof tidy asan tsan install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) products
@@ -39,6 +40,11 @@ bench:
 fuzz:
 	@tools/setup fuzz
 	@tools/fuzz
+
+proof:
+	@tools/setup test
+	@tools/test --build-only release
+	@tools/proof
 
 tidy:
 	@tools/setup tidy
