@@ -68,6 +68,12 @@ void args_command_path(const struct command *command, char out[static ARG_PATH_M
     out[len] = '\0';
 }
 
+int args_refuse(plsm_error_t **err, const char *message, const char *hint)
+{
+    error_set(err, PLSM_ERROR_USAGE, "%s", message);
+    return error_hint(err, "%s", hint);
+}
+
 const char *args_next(const struct args *args, uint8_t id, size_t *at)
 {
     while (*at < args->n_items) {

@@ -164,6 +164,9 @@ static inline uint64_t args_number(const struct args *args, size_t option, uint6
 /* Steps through the values with this id: start with *at = 0; NULL when there are no more. */
 const char *args_next(const struct args *args, uint8_t id, size_t *at);
 
+/* A Usage error with its hint: what a command says of arguments that do not go together. */
+int args_refuse(plsm_error_t **err, const char *message, const char *hint);
+
 /* "plasmite pool create", without the blank where the path is empty. At most ARG_PATH_MAX bytes
  * with the NUL. */
 #define ARG_PATH_MAX 64

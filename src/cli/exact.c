@@ -18,6 +18,13 @@ void exact_token(struct text *text, const char *token)
         text_json_str(text, token);
 }
 
+void exact_create(struct text *text, const struct args *args, const char *pool)
+{
+    text_printf(text, "plasmite %s", args->command->path);
+    exact_token(text, pool);
+    text_str(text, " --create");
+}
+
 static void exact_name(struct text *text, const struct option *option)
 {
     text_printf(text, " --%s", option->name);

@@ -5,6 +5,9 @@
 #include "cli/args.h"
 #include "cli/text.h"
 
+/* "plasmite NAME POOL --create": how these command lines begin. */
+void exact_create(struct text *text, const struct args *args, const char *pool);
+
 /* A blank and the token; quoted as a JSON string unless it is plain. */
 void exact_token(struct text *text, const char *token);
 

@@ -28,11 +28,8 @@ enum {
     OPT_RETRY_DELAY,
     OPT_IN,
     OPT_ERRORS,
-    OPT_TOKEN,
-    OPT_TOKEN_FILE,
-    OPT_TLS_CA,
-    OPT_TLS_SKIP_VERIFY,
-    N_OPTIONS,
+    OPT_REMOTE,
+    N_OPTIONS = OPT_REMOTE + N_REMOTE_OPTIONS,
 };
 
 #define RETRY_DELAY_DEFAULT_MS 50
@@ -49,33 +46,12 @@ static int feed_set_durability(struct feed *feed, const char *text, plsm_error_t
     return error_hint(err, "Use --durability fast or --durability flush.");
 }
 
-static int feed_refuse(plsm_error_t **err, const char *message, const char *hint)
-{
-    error_set(err, PLSM_ERROR_USAGE, "%s", message);
-    return error_hint(err, "%s", hint);
-}
-
 static int feed_check_remote(const struct feed *feed, const struct args *args, plsm_error_t **err)
 {
-    static const struct remote_options remote_options = {OPT_TOKEN, OPT_TOKEN_FILE, OPT_TLS_CA};
-    scoped(remote_fini) struct remote remote = {0};
-    const bool flags = args_has(args, OPT_TOKEN) || args_has(args, OPT_TOKEN_FILE) ||
-                       args_has(args, OPT_TLS_CA) || args_has(args, OPT_TLS_SKIP_VERIFY);
-    if (feed->ref.kind != REF_REMOTE)
-        return flags ? feed_refuse(err,
-                           "feed remote auth/TLS flags require a remote http(s) pool ref",
-                           "Drop --token, --token-file, --tls-ca and --tls-skip-verify for local "
-                           "pools.")
-                     : 0;
-    if (args_has(args, OPT_TOKEN) && args_has(args, OPT_TOKEN_FILE))
-        return feed_refuse(err, "--token cannot be combined with --token-file", "Use one of them.");
-    if (args_has(args, OPT_CREATE))
-        return feed_refuse(err, "remote feed does not support --create",
-            "Create the pool server-side, then feed it.");
-    if (remote_read(args, &remote_options, &remote, err) < 0)
+    static const struct remote_refused refused[] = {{OPT_CREATE, REMOTE_HINT_CREATE}, {0}};
+    if (remote_check(args, OPT_REMOTE, &feed->ref, refused, err) < 0)
         return -1;
-    return feed_refuse(
-        err, "remote pools are not supported by this build", "Use a local pool name/path.");
+    return feed->ref.kind == REF_REMOTE ? remote_unsupported(args, OPT_REMOTE, err) : 0;
 }
 
 /* Reads the options, in the order in which their errors are reported. */
@@ -84,7 +60,7 @@ static int feed_options(struct feed *feed, const struct args *args, plsm_error_t
     if (ref_resolve(args->positionals[ARG_POOL].text, feed->context->dir, &feed->ref, err) < 0)
         return -1;
     if (args_has(args, OPT_CREATE_SIZE) && !args_has(args, OPT_CREATE))
-        return feed_refuse(
+        return args_refuse(
             err, "--create-size requires --create", "Add --create, or drop --create-size.");
     if (args_has(args, OPT_CREATE_SIZE) &&
         value_size(args_text(args, OPT_CREATE_SIZE, NULL), &feed->create_size, err) < 0)
@@ -94,7 +70,7 @@ static int feed_options(struct feed *feed, const struct args *args, plsm_error_t
     feed->retries = (uint32_t)args_number(args, OPT_RETRY, 0);
     feed->retry_delay_ms = RETRY_DELAY_DEFAULT_MS;
     if (args_has(args, OPT_RETRY_DELAY) && feed->retries == 0)
-        return feed_refuse(err, "--retry-delay requires --retry",
+        return args_refuse(err, "--retry-delay requires --retry",
             "Add --retry N (at least 1), or drop --retry-delay.");
     if (feed_set_durability(feed, args_text(args, OPT_DURABILITY, "fast"), err) < 0)
         return -1;
@@ -103,7 +79,7 @@ static int feed_options(struct feed *feed, const struct args *args, plsm_error_t
         return -1;
     feed->skip = strcmp(args_text(args, OPT_ERRORS, "stop"), "skip") == 0;
     if (feed->skip && strcmp(args_text(args, OPT_IN, "auto"), "jq") == 0)
-        return feed_refuse(err, "--in jq does not support --errors skip",
+        return args_refuse(err, "--in jq does not support --errors skip",
             "Behind a broken value nobody knows where the next one begins: use --errors stop, or "
             "--in jsonl.");
     return feed_check_remote(feed, args, err);
@@ -125,7 +101,7 @@ static int feed_tags(struct feed *feed, const struct args *args, plsm_error_t **
     if (json_writer_failed(&writer))
         return error_oom(err);
     if (feed->tags.len > LIMIT_TAGS_BYTES)
-        return feed_refuse(err, "too many tags", "The tags of a message may have 64 KiB in all.");
+        return args_refuse(err, "too many tags", "The tags of a message may have 64 KiB in all.");
     return 0;
 }
 
@@ -136,9 +112,7 @@ static int feed_hint_missing(const struct feed *feed, const struct args *args, p
 
     if (data == NULL && !args_has(args, OPT_FILE))
         return open_hint_create_flag(feed->context, &feed->ref, "feed", NULL, err);
-    text_str(&exact, "plasmite feed");
-    exact_token(&exact, feed->ref.text);
-    text_str(&exact, " --create");
+    exact_create(&exact, args, feed->ref.text);
     exact_option(&exact, args, OPT_TAG);
     if (data != NULL)
         exact_token(&exact, data);
@@ -226,7 +200,6 @@ static int feed_run(struct context *context, const struct args *args, plsm_error
 static const char *const in_choices[] = {"auto", "jsonl", "json", "seq", "jq", NULL};
 static const char *const durability_choices[] = {"fast", "flush", NULL};
 static const char *const errors_choices[] = {"stop", "skip", NULL};
-static const char remote_heading[] = "Remote options (remote refs only)";
 
 static const struct option feed_option_table[N_OPTIONS] = {
     [OPT_TAG] = {.name = "tag",
@@ -287,24 +260,7 @@ static const struct option feed_option_table[N_OPTIONS] = {
         .summary = "At a bad record; after a skip feed exits 1",
         .details = "At a bad record: stop, or skip it, tell of it on stderr and go on. After "
                    "skipping any, feed exits 1."},
-    [OPT_TOKEN] = {.name = "token",
-        .kind = ARG_TEXT,
-        .value = "TOKEN",
-        .heading = remote_heading,
-        .summary = "Bearer token"},
-    [OPT_TOKEN_FILE] = {.name = "token-file",
-        .kind = ARG_TEXT,
-        .value = "PATH",
-        .heading = remote_heading,
-        .summary = "File with the bearer token"},
-    [OPT_TLS_CA] = {.name = "tls-ca",
-        .kind = ARG_TEXT,
-        .value = "PATH",
-        .heading = remote_heading,
-        .summary = "PEM file with the certificates to trust"},
-    [OPT_TLS_SKIP_VERIFY] = {.name = "tls-skip-verify",
-        .heading = remote_heading,
-        .summary = "Trust any server certificate (unsafe)"},
+    REMOTE_OPTIONS(OPT_REMOTE),
 };
 
 static const struct positional feed_positionals[] = {

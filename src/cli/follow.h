@@ -3,6 +3,7 @@
 #define CLI_FOLLOW_H
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "cli/context.h"
 #include "cli/drops.h"
 #include "cli/out.h"
@@ -44,6 +45,20 @@ struct follow {
     uint64_t n_skip; /* matches still to let pass before the one to print (--tail N --one) */
 };
 
+void follow_init(struct follow *follow, const struct context *context);
+void follow_fini(struct follow *follow);
+
+static inline void follow_fini_scoped(struct follow *follow)
+{
+    follow_fini(follow);
+}
+
+/* Whether all that is wanted lies in the future: then there is nothing to wait for. */
+static inline bool follow_begins_later(const struct follow *follow)
+{
+    return follow->has_since && follow->since_ns > clock_wall_ns();
+}
+
 enum {
     FOLLOW_GO_ON = 0, /* what follows is live */
     FOLLOW_DONE = 1,  /* everything that was wanted is printed */
@@ -60,6 +75,10 @@ int follow_replay(struct follow *follow, plsm_error_t **err);
 
 /* Prints messages as they come. Returns the exit code, or -1. */
 int follow_live(struct follow *follow, plsm_error_t **err);
+
+/* Says what was lost and writes what is buffered, at the end. code: so far, or -1 with *err, and
+ * so is the result. What was printed before an error stays printed; the first error counts. */
+int follow_finish(struct follow *follow, int code, plsm_error_t **err);
 
 /* Re-arms the timeout. */
 void follow_arm(struct follow *follow);

@@ -4,6 +4,8 @@
 #include "cli/json_out.h"
 #include "client/envelope.h"
 
+#include <unistd.h>
+
 /* So many messages are looked at before the clock and unflushed output are, so that neither a
  * flood of unwanted messages nor one of wanted ones delays what was found. */
 #define DRAIN_MESSAGES 1024
@@ -13,6 +15,33 @@ enum drain {
     DRAIN_MORE,
     DRAIN_DONE, /* --one has its message */
 };
+
+void follow_init(struct follow *follow, const struct context *context)
+{
+    *follow = (struct follow){.context = context, .watch = {.fd = -1}};
+    follow->drops = (struct drops){.context = context, .ref = &follow->ref};
+    out_init(&follow->out, STDOUT_FILENO);
+}
+
+void follow_fini(struct follow *follow)
+{
+    watch_close(&follow->watch);
+    pool_close(follow->pool);
+    ref_fini(&follow->ref);
+    select_fini(&follow->select);
+    out_fini(&follow->out);
+    buf_fini(&follow->document);
+    buf_fini(&follow->shown);
+}
+
+int follow_finish(struct follow *follow, int code, plsm_error_t **err)
+{
+    scoped(plsm_error_free) plsm_error_t *second = NULL;
+    if (out_flush(&follow->out, code < 0 ? &second : err) < 0)
+        return -1;
+    drops_tell(&follow->drops, true);
+    return code;
+}
 
 void follow_arm(struct follow *follow)
 {

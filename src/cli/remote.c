@@ -12,6 +12,36 @@
 /* Tokens are a line, lists of certificates some hundred KiB. */
 #define REMOTE_FILE_MAX ((size_t)4 * LIMIT_RECORD_BYTES)
 
+static int remote_check_local(const struct args *args, size_t first, plsm_error_t **err)
+{
+    for (size_t i = 0; i < N_REMOTE_OPTIONS; i++) {
+        if (!args_has(args, first + i))
+            continue;
+        error_set(err, PLSM_ERROR_USAGE,
+            "%s remote auth/TLS flags require a remote http(s) pool ref", args->command->path);
+        return error_hint(
+            err, "Drop --token, --token-file, --tls-ca and --tls-skip-verify for local pools.");
+    }
+    return 0;
+}
+
+int remote_check(const struct args *args, size_t first, const struct ref *ref,
+    const struct remote_refused *refused, plsm_error_t **err)
+{
+    if (ref->kind != REF_REMOTE)
+        return remote_check_local(args, first, err);
+    if (args_has(args, first + REMOTE_TOKEN) && args_has(args, first + REMOTE_TOKEN_FILE))
+        return args_refuse(err, "--token cannot be combined with --token-file", "Use one of them.");
+    for (; refused->hint != NULL; refused++) {
+        if (!args_has(args, refused->option))
+            continue;
+        error_set(err, PLSM_ERROR_USAGE, "remote %s does not support --%s", args->command->path,
+            args->command->options[refused->option].name);
+        return error_hint(err, "%s", refused->hint);
+    }
+    return 0;
+}
+
 void remote_fini(struct remote *remote)
 {
     buf_fini(&remote->token);
@@ -85,16 +115,25 @@ static int remote_ca_file(const char *path, struct buf *out_pem, plsm_error_t **
     return 0;
 }
 
-int remote_read(const struct args *args, const struct remote_options *options,
-    struct remote *out_remote, plsm_error_t **err)
+int remote_read(
+    const struct args *args, size_t first, struct remote *out_remote, plsm_error_t **err)
 {
-    const char *token = args_text(args, options->token, NULL);
-    const char *token_file = args_text(args, options->token_file, NULL);
-    const char *tls_ca = args_text(args, options->tls_ca, NULL);
+    const char *token = args_text(args, first + REMOTE_TOKEN, NULL);
+    const char *token_file = args_text(args, first + REMOTE_TOKEN_FILE, NULL);
+    const char *tls_ca = args_text(args, first + REMOTE_TLS_CA, NULL);
 
     if (token != NULL && buf_append_str(&out_remote->token, token) < 0)
         return error_oom(err);
     if (token_file != NULL && remote_token_file(token_file, &out_remote->token, err) < 0)
         return -1;
     return tls_ca == NULL ? 0 : remote_ca_file(tls_ca, &out_remote->tls_ca, err);
+}
+
+int remote_unsupported(const struct args *args, size_t first, plsm_error_t **err)
+{
+    scoped(remote_fini) struct remote remote = {0};
+    if (remote_read(args, first, &remote, err) < 0)
+        return -1;
+    return args_refuse(
+        err, "remote pools are not supported by this build", "Use a local pool name/path.");
 }
