@@ -154,6 +154,8 @@ static void manual_examples(const char *examples, struct text *text)
     while (*examples != '\0') {
         const size_t len = strcspn(examples, "\n");
         if (len > 2 && examples[0] == ' ') {
+            if (examples[2] == '.')
+                text_str(text, "\\&"); /* as in manual_prose() */
             for (size_t i = 2; i < len; i++)
                 manual_char(examples[i], true, text);
             text_str(text, "\n");
