@@ -181,7 +181,7 @@ static int feed_input(struct feed *feed, const struct args *args, plsm_error_t *
     if (args->positionals[ARG_DATA].count > 0)
         return feed_argument(feed, args->positionals[ARG_DATA].text, err);
     if (!args_has(args, OPT_FILE) && isatty(STDIN_FILENO))
-        return feed_no_input(err);
+        return feed_no_input(feed, err);
     return feed_file(feed, args, err);
 }
 

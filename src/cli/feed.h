@@ -9,6 +9,8 @@
 #include "client/ref.h"
 #include "engine/pool.h"
 
+#include <pthread.h>
+
 struct feed {
     const struct context *context;
     struct ref ref;
@@ -20,6 +22,8 @@ struct feed {
     bool flush; /* durability */
     bool skip;  /* bad records */
     bool whole; /* prints messages instead of receipts, as `poke` did */
+    bool mute;  /* half of duplex: no receipts, and no advice about options that duplex lacks */
+    pthread_mutex_t *gate; /* held, but for the time in which input is waited for; or NULL */
     struct buf tags;
     struct out out;
 
@@ -37,6 +41,9 @@ static inline void feed_fini_scoped(struct feed *feed)
     feed_fini(feed);
 }
 
+/* One message, a JSON object in compact form. */
+int feed_message(struct feed *feed, struct view data, plsm_error_t **err);
+
 /* One JSON object, from the command line. */
 int feed_argument(struct feed *feed, const char *data, plsm_error_t **err);
 
@@ -45,7 +52,27 @@ int feed_stream(
     struct feed *feed, int fd, enum ingest_mode mode, const char *path, plsm_error_t **err);
 
 /* Nothing was given: Usage. */
-int feed_no_input(plsm_error_t **err);
+int feed_no_input(const struct feed *feed, plsm_error_t **err);
+
+/* A pool that was deleted while its input was waited for takes messages that nobody would ever
+ * find: NotFound. 0 if it is still there. */
+int feed_check_pool(struct feed *feed, plsm_error_t **err);
+
+/* Around every wait for input. Behind the open gate the program may end, and with it all that
+ * feed is: until the gate is closed again only the reader's own things are touched. */
+static inline pthread_mutex_t *feed_gate_open(struct feed *feed)
+{
+    pthread_mutex_t *gate = feed->gate;
+    if (gate != NULL)
+        pthread_mutex_unlock(gate);
+    return gate;
+}
+
+static inline void feed_gate_close(pthread_mutex_t *gate)
+{
+    if (gate != NULL)
+        pthread_mutex_lock(gate);
+}
 
 /* Attempts at one step. */
 struct feed_retry {

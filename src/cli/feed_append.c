@@ -186,7 +186,7 @@ static int feed_append_all(struct feed *feed, plsm_error_t **err)
             return r == POOL_BUSY ? open_busy(feed->ref.path, err) : -1;
     }
     feed->n_ok += feed->n_messages;
-    return feed_receipts(feed, &appended, err);
+    return feed->mute ? 0 : feed_receipts(feed, &appended, err);
 }
 
 int feed_append(struct feed *feed, plsm_error_t **err)

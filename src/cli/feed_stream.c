@@ -15,9 +15,13 @@
 
 #define EXIT_SKIPPED 1
 
-int feed_no_input(plsm_error_t **err)
+int feed_no_input(const struct feed *feed, plsm_error_t **err)
 {
     error_set(err, PLSM_ERROR_USAGE, "missing data input");
+    if (feed->mute)
+        return error_hint(err,
+            "Pipe JSON: echo '{\"x\":1}' | plasmite duplex <pool>, or type at a terminal: "
+            "plasmite duplex <pool> --me NAME.");
     return error_hint(err,
         "Give a JSON object as DATA, use --file FILE, or pipe JSON: echo '{\"x\":1}' | plasmite "
         "feed <pool>.");
@@ -80,6 +84,14 @@ static int feed_room(struct feed *feed, size_t n, plsm_error_t **err)
     return feed->messages == NULL ? error_oom(err) : 0;
 }
 
+int feed_message(struct feed *feed, struct view data, plsm_error_t **err)
+{
+    if ((feed->messages == NULL && feed_room(feed, 1, err) < 0) || feed_add(feed, data, err) < 0 ||
+        feed_append(feed, err) < 0)
+        return -1;
+    return out_flush(&feed->out, err);
+}
+
 int feed_argument(struct feed *feed, const char *data, plsm_error_t **err)
 {
     scoped(buf_fini) struct buf compact = {0};
@@ -96,10 +108,7 @@ int feed_argument(struct feed *feed, const char *data, plsm_error_t **err)
                 ? json.hint
                 : "Give one JSON object, quoted for the shell: '{\"key\": \"value\"}'.");
     }
-    if (feed_room(feed, 1, err) < 0 || feed_add(feed, buf_view(&compact), err) < 0 ||
-        feed_append(feed, err) < 0)
-        return -1;
-    return out_flush(&feed->out, err);
+    return feed_message(feed, buf_view(&compact), err);
 }
 
 /* What a bad record looked like: its first bytes, as JSON text. */
@@ -164,19 +173,21 @@ static void feed_notice_summary(struct feed *feed)
             (const char *)message.buf.data, buf_view(&details.buf));
 }
 
-static int feed_bad_error(
-    const struct ingest *ingest, const struct ingest_record *record, plsm_error_t **err)
+static int feed_bad_error(const struct feed *feed, const struct ingest *ingest,
+    const struct ingest_record *record, plsm_error_t **err)
 {
-    const char *skip = ingest->mode == INGEST_JQ ? "--in jsonl -e skip" : "-e skip";
+    const char *skip = feed->mute                  ? "`plasmite feed -e skip` steps"
+                       : ingest->mode == INGEST_JQ ? "Use --in jsonl -e skip to step"
+                                                   : "Use -e skip to step";
     if (record->reason == INGEST_OVERSIZE) {
         error_set(err, PLSM_ERROR_USAGE, "record exceeds size limit");
         error_cause(err, "record %llu is longer than %u bytes", (unsigned long long)record->index,
             LIMIT_RECORD_BYTES);
-        return error_hint(err, "A record may have 1 MiB. Use %s to step over larger ones.", skip);
+        return error_hint(err, "A record may have 1 MiB. %s over larger ones.", skip);
     }
     error_set(err, PLSM_ERROR_USAGE, "invalid json input");
     feed_explain(&record->error, err);
-    return error_hint(err, "Record %llu%s is not JSON%s%s. Use %s to step over bad records.",
+    return error_hint(err, "Record %llu%s is not JSON%s%s. %s over bad records.",
         (unsigned long long)record->index, record->line > 0 ? " of the input" : "",
         record->error.hint == NULL ? "" : ": ",
         record->error.hint == NULL ? "" : record->error.hint, skip);
@@ -188,7 +199,7 @@ static int feed_bad(struct feed *feed, const struct ingest *ingest,
 {
     const bool oversize = record->reason == INGEST_OVERSIZE;
     if (!feed->skip)
-        return feed_bad_error(ingest, record, err);
+        return feed_bad_error(feed, ingest, record, err);
     feed->n_failed++;
     feed_notice_skip(feed, ingest, record, oversize ? "Oversize" : "Parse",
         oversize ? "Skipped oversized record." : "Skipped invalid JSON.");
@@ -234,16 +245,15 @@ static int feed_read(struct ingest *ingest, const char *path, plsm_error_t **err
     return path == NULL ? -1 : error_at_path(err, path);
 }
 
-/* A pool that was deleted while its input was waited for takes messages that nobody would ever
- * find. */
-static int feed_check_pool(struct feed *feed, plsm_error_t **err)
+int feed_check_pool(struct feed *feed, plsm_error_t **err)
 {
     const int r = pool_check_file(feed->pool, err);
     if (r != POOL_DELETED)
         return r;
     error_set(err, PLSM_ERROR_NOT_FOUND, "the pool was deleted while it was fed");
     error_at_path(err, feed->ref.path);
-    return error_hint(err, "What came after its deletion was not stored. Feed it with --create.");
+    return error_hint(
+        err, "What came after its deletion was not stored. Start again with --create.");
 }
 
 /* Everything at hand was read: it goes into the pool, its receipts go out, and if more has to be
@@ -255,9 +265,12 @@ static int feed_pause(
     ingest_release(ingest);
     if (r < 0 || !wait)
         return r;
-    if (out_flush(&feed->out, err) < 0 || feed_read(ingest, path, err) < 0)
+    if (out_flush(&feed->out, err) < 0)
         return -1;
-    return feed_check_pool(feed, err);
+    pthread_mutex_t *gate = feed_gate_open(feed);
+    const int read = feed_read(ingest, path, err);
+    feed_gate_close(gate);
+    return read < 0 ? -1 : feed_check_pool(feed, err);
 }
 
 /* Everything of the stream. 0 at its end, -1 at the first error; the batch may be unfinished. */
@@ -302,7 +315,7 @@ int feed_stream(
     if (feed_append(feed, err) < 0 || out_flush(&feed->out, err) < 0)
         return -1;
     if (feed->n_ok + feed->n_failed == 0)
-        return feed_no_input(err);
+        return feed_no_input(feed, err);
     if (feed->n_failed == 0)
         return 0;
     feed_notice_summary(feed);
