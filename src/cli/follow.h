@@ -13,6 +13,8 @@
 #include "engine/pool.h"
 #include "os/watch.h"
 
+#include <stdatomic.h>
+
 #define EXIT_TIMEOUT 124
 
 struct follow {
@@ -42,6 +44,7 @@ struct follow {
     bool has_timeout;
     const char *timeout_text;
     uint64_t deadline_ns;
+    const atomic_bool *stop; /* another thread ends the live part by it; or NULL */
     uint64_t n_skip; /* matches still to let pass before the one to print (--tail N --one) */
 };
 
@@ -73,7 +76,8 @@ int follow_history(struct follow *follow, plsm_error_t **err);
 /* Prints the backlog with its timing and ends. 0 or -1. */
 int follow_replay(struct follow *follow, plsm_error_t **err);
 
-/* Prints messages as they come. Returns the exit code, or -1. */
+/* Prints messages as they come. Returns the exit code, or -1. Ends with 0 after --one, and after
+ * *stop: then what was appended before that is printed. */
 int follow_live(struct follow *follow, plsm_error_t **err);
 
 /* Says what was lost and writes what is buffered, at the end. code: so far, or -1 with *err, and

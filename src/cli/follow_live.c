@@ -158,6 +158,12 @@ static int follow_deleted(const struct follow *follow, plsm_error_t **err)
     return error_hint(err, "Everything it had was printed. Create it again to go on.");
 }
 
+static bool follow_is_stopped(const struct follow *follow)
+{
+    /* acquire: what the other thread appended before; pairs with its store */
+    return follow->stop != NULL && atomic_load_explicit(follow->stop, memory_order_acquire);
+}
+
 /* Sleeps until something happens. 0, EXIT_TIMEOUT, or -1. */
 static int follow_sleep(struct follow *follow, plsm_error_t **err)
 {
@@ -165,33 +171,58 @@ static int follow_sleep(struct follow *follow, plsm_error_t **err)
     const uint64_t notice_ns = drops_deadline(&follow->drops);
     const uint64_t deadline_ns = notice_ns < follow->deadline_ns ? notice_ns : follow->deadline_ns;
 
-    switch (follow_wait(&follow->cursor, deadline_ns, err)) {
+    switch (follow_wait_unless(&follow->cursor, follow->stop, deadline_ns, err)) {
     case FOLLOW_READY:
+    case FOLLOW_STOPPED:
     case FOLLOW_SIGNAL: return 0;
     case FOLLOW_TIMEOUT:
         drops_tell(&follow->drops, false);
-        return clock_monotonic_ns() >= follow->deadline_ns ? EXIT_TIMEOUT : 0;
+        return clock_monotonic_ns() >= follow->deadline_ns && !follow_is_stopped(follow)
+                   ? EXIT_TIMEOUT
+                   : 0;
     case FOLLOW_DELETED: return follow_deleted(follow, err);
     default: return -1;
     }
 }
 
+/* Prints what there is now. An enum drain, EXIT_TIMEOUT, or -1. */
+static int follow_pass(struct follow *follow, plsm_error_t **err)
+{
+    bool printed = false;
+    const int r = follow_drain(follow, &printed, err);
+    if (r < 0 || out_flush(&follow->out, err) < 0)
+        return -1;
+    if (printed)
+        follow_arm(follow);
+    else if (follow->has_timeout && r == DRAIN_MORE && clock_monotonic_ns() >= follow->deadline_ns)
+        return EXIT_TIMEOUT;
+    return r;
+}
+
+/* The last messages, behind which nobody waits for more: those that are there when it begins, so
+ * that writers who never pause do not keep us. */
+static int follow_last(struct follow *follow, plsm_error_t **err)
+{
+    struct cursor end;
+    int r = DRAIN_MORE;
+
+    follow->has_timeout = false;
+    cursor_newest(&end, follow->pool);
+    while (r == DRAIN_MORE && follow->cursor.pos < end.pos)
+        r = follow_pass(follow, err);
+    return r < 0 ? -1 : 0;
+}
+
 int follow_live(struct follow *follow, plsm_error_t **err)
 {
     for (;;) {
-        bool printed = false;
-        const int r = follow_drain(follow, &printed, err);
-        if (r < 0)
-            return -1;
-        if (out_flush(&follow->out, err) < 0)
-            return -1;
+        if (follow_is_stopped(follow))
+            return follow_last(follow, err);
+        const int r = follow_pass(follow, err);
+        if (r < 0 || r == EXIT_TIMEOUT)
+            return r;
         if (r == DRAIN_DONE)
             return 0;
-        if (printed)
-            follow_arm(follow);
-        else if (follow->has_timeout && r == DRAIN_MORE &&
-                 clock_monotonic_ns() >= follow->deadline_ns)
-            return EXIT_TIMEOUT;
         if (r == DRAIN_MORE)
             continue;
         const int slept = follow_sleep(follow, err);

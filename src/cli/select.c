@@ -50,8 +50,17 @@ static bool select_has_tag(struct view tags, const char *tag)
     return false;
 }
 
+static bool select_is_from(struct view data, struct view from)
+{
+    struct json_value value;
+    return json_find(data, view_str("from"), &value) && value.kind == JSON_STRING &&
+           json_string_is(value, from);
+}
+
 int select_match(struct select *select, const struct frame *frame, plsm_error_t **err)
 {
+    if (select->others_only && select_is_from(frame->data, select->from))
+        return 0;
     for (size_t i = 0; i < select->n_tags; i++)
         if (frame->tags.len == 0 || !select_has_tag(frame->tags, select->tags[i]))
             return 0;

@@ -1,4 +1,5 @@
-/* Which messages a reader wants: all of its tags, then all of its filters, in order. */
+/* Which messages a reader wants: not its own, with all of its tags, and through all of its
+ * filters, in this order. */
 #ifndef CLI_SELECT_H
 #define CLI_SELECT_H
 
@@ -7,6 +8,8 @@
 #include "json/filter.h"
 
 struct select {
+    bool others_only;  /* nothing whose .data.from is this */
+    struct view from;  /* borrowed */
     const char **tags; /* borrowed strings */
     size_t n_tags;
     struct filter **filters;
@@ -26,7 +29,7 @@ static inline void select_fini_scoped(struct select *select)
 /* Whether everything is wanted. */
 static inline bool select_all(const struct select *select)
 {
-    return select->n_tags == 0 && select->n_filters == 0;
+    return !select->others_only && select->n_tags == 0 && select->n_filters == 0;
 }
 
 /* 1: wanted, 0: not, or -1: Usage (a filter gave no boolean). The frame may be overwritten
