@@ -219,7 +219,7 @@ class Cli:
         if process.stdin:
             process.stdin.write(stdin)
             process.stdin.close()
-        screen = self._drain(master)
+        screen = self.drain(master)
         rest = {name: stream.read() if stream else b"" for name, stream in
                 (("out", process.stdout), ("err", process.stderr))}
         code = process.wait(timeout=DEADLINE_S)
@@ -230,7 +230,7 @@ class Cli:
         return Result(code, rest["out"], screen)
 
     @staticmethod
-    def _drain(master):
+    def drain(master):
         """What is written to a terminal until its last writer is gone."""
         screen = b""
         deadline = time.monotonic() + DEADLINE_S

@@ -2,13 +2,14 @@
 
 import pytest
 
-COMMANDS = {"feed": ["feed", "http://127.0.0.1:1/x", "{}"], "follow": ["follow", "http://127.0.0.1:1/x"]}
+COMMANDS = {"feed": ["feed", "http://127.0.0.1:1/x", "{}"], "follow": ["follow", "http://127.0.0.1:1/x"],
+            "duplex": ["duplex", "http://127.0.0.1:1/x"]}
 HEAD = "-----BEGIN CERTIFICATE-----\n"
 
 
 @pytest.fixture(params=COMMANDS)
 def refused(request, cli):
-    """Runs feed or follow of a remote pool with more options: a Usage error."""
+    """Runs feed, follow or duplex of a remote pool with more options: a Usage error."""
     return lambda *flags: cli.run(*COMMANDS[request.param], *flags).usage()
 
 
@@ -70,7 +71,8 @@ def test_local_options_of_follow_are_refused(cli, flags, word):
 @pytest.mark.parametrize("pool", ["demo", "missing", "./missing"])
 def test_remote_options_need_a_remote_pool(demo, flags, pool):
     """Told before the pool is looked for."""
-    for command in (["feed", pool, "{}"], ["follow", pool, "--tail", "1"]):
+    for command in (["feed", pool, "{}"], ["follow", pool, "--tail", "1"],
+                    ["duplex", pool]):
         error = demo.run(*command, *flags).usage()
         assert error["message"] == f"{command[0]} remote auth/TLS flags require a remote http(s) pool ref"
         assert "--token" in error["hint"]

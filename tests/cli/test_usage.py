@@ -10,7 +10,7 @@ from conftest import BIN
 from help_text import all_commands, help_commands
 
 VERSION = "0.8.0"
-COMMANDS = ["pool", "feed", "fetch", "follow", "doctor", "version", "completion"]
+COMMANDS = ["pool", "feed", "fetch", "follow", "duplex", "doctor", "version", "completion"]
 PATHS = COMMANDS + ["pool create", "pool info", "pool delete", "pool list"]
 
 
@@ -70,6 +70,7 @@ SHORT_FRAGMENTS = {
     "follow": [
         "finite SPEED >= 0", "requires --tail or --since", "They reject --create", "Exit 124",
     ],
+    "duplex": ["Terminal input requires --me", "remote refs expose no auth/TLS", "Exits 124"],
     "doctor": ["<POOL|--all>", "Exits nonzero when corruption"],
 }
 
@@ -98,7 +99,7 @@ def test_long_help_indents_by_ten(cli, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["feed", "fetch", "follow", "doctor", "pool", "pool create", "pool info", "pool delete"]
+    "path", ["feed", "fetch", "follow", "duplex", "doctor", "pool", "pool create", "pool info", "pool delete"]
 )
 def test_nothing_given_prints_short_help_on_stderr(cli, path):
     for with_dir in (True, False):  # global options before the command do not count
@@ -157,6 +158,7 @@ VALUES = {
     "feed": "<TAG> <FILE> <DURABILITY> <CREATE_SIZE> <RETRY> <RETRY_DELAY> <INPUT> <ERRORS> <TOKEN> <PATH> "
             "<POOL> [DATA]",
     "follow": "<TAIL> <TIMEOUT> <FORMAT> <SINCE> <EXPR> <TAG> <SPEED> <TOKEN> <PATH> <POOL>",
+    "duplex": "<ME> <TAIL> <TIMEOUT> <FORMAT> <SINCE> <TOKEN> <PATH> <POOL>",
     "fetch": "<POOL> <SEQ>", "completion": "<SHELL>", "pool info": "<NAME>",
     "pool create": "<SIZE> <INDEX_CAPACITY> <NAMES>...", "pool delete": "<NAMES>...",
 }
@@ -170,8 +172,9 @@ def test_value_names(cli, path):
             assert value in text, value
 
 
-def test_doctor_help_says_what_it_does(cli):
+def test_help_says_what_commands_do(cli):
     assert b"Diagnose pool health" in cli.run("doctor").err
+    assert b"Send and follow from one command" in cli.run("duplex").err
 
 
 def test_nothing_at_all(cli):
