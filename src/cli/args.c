@@ -1,5 +1,7 @@
 #include "cli/args.h"
 
+#include "cli/similar.h"
+
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
@@ -84,75 +86,6 @@ const char *args_next(const struct args *args, uint8_t id, size_t *at)
     return NULL;
 }
 
-/* The number of single-character edits between two words, as far as it is below limit. */
-static size_t args_distance(const char *a, const char *b, size_t limit)
-{
-    size_t row[32];
-    const size_t n = strlen(b);
-    if (n >= sizeof(row) / sizeof(row[0]))
-        return limit;
-    for (size_t j = 0; j <= n; j++)
-        row[j] = j;
-    for (size_t i = 0; a[i] != '\0'; i++) {
-        size_t diagonal = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < n; j++) {
-            const size_t substituted = diagonal + (a[i] != b[j]);
-            diagonal = row[j + 1];
-            size_t best = (row[j] < row[j + 1] ? row[j] : row[j + 1]) + 1;
-            row[j + 1] = best < substituted ? best : substituted;
-        }
-    }
-    return row[n] < limit ? row[n] : limit;
-}
-
-/* Words with up to half of their letters wrong are worth a "did you mean". */
-static size_t args_distance_limit(const char *word)
-{
-    return strlen(word) / 2 + 1;
-}
-
-/* The nearest name among these options, if it is nearer than *best. */
-static const char *args_similar_name(
-    const struct option *options, size_t n_options, const char *word, size_t *best)
-{
-    const char *name = NULL;
-    for (size_t i = 0; i < n_options; i++) {
-        if (options[i].hidden)
-            continue;
-        const size_t distance = args_distance(word, options[i].name, *best);
-        if (distance < *best) {
-            *best = distance;
-            name = options[i].name;
-        }
-    }
-    return name;
-}
-
-static const char *args_similar_option(const struct command *command, const char *word)
-{
-    size_t best = args_distance_limit(word);
-    const bool root = command->path[0] == '\0';
-    const char *own = args_similar_name(command->options, command->n_options, word, &best);
-    const char *global = args_similar_name(
-        args_globals, root ? N_ARG_GLOBALS : (size_t)ARG_GLOBAL_VERSION, word, &best);
-    return global != NULL ? global : own;
-}
-
-static const char *args_similar_command(const struct command *command, const char *word)
-{
-    size_t best = args_distance_limit(word);
-    const char *name = NULL;
-    for (size_t i = 0; command->children[i] != NULL; i++) {
-        const size_t distance = args_distance(word, command->children[i]->name, best);
-        if (distance < best) {
-            best = distance;
-            name = command->children[i]->name;
-        }
-    }
-    return name;
-}
-
 /* Points to the help of this command. */
 static int args_hint_help(const struct command *command, plsm_error_t **err)
 {
@@ -168,30 +101,55 @@ static int args_word_len(const char *word)
     return len > 200 ? 200 : (int)len;
 }
 
+/* The same, behind the word that was meant, where one is like what was typed. */
+static int args_hint_similar(const struct command *command, const struct similar *similar,
+    const char *dashes, plsm_error_t **err)
+{
+    char path[ARG_PATH_MAX];
+    if (similar->best[0] == '\0')
+        return args_hint_help(command, err);
+    args_command_path(command, path);
+    return error_hint(
+        err, "Did you mean '%s%s'? Run `%s --help` for usage.", dashes, similar->best, path);
+}
+
+static void args_similar_option(
+    const struct parser *parser, const char *name, size_t len, struct similar *similar)
+{
+    const struct command *command = parser->command;
+    similar_init(similar, name, len);
+    for (size_t i = 0; i < command->n_options; i++)
+        if (!command->options[i].hidden)
+            similar_offer(similar, command->options[i].name);
+    for (size_t i = 0; i < N_ARG_GLOBALS; i++)
+        if (i != ARG_GLOBAL_VERSION || command == parser->root)
+            similar_offer(similar, args_globals[i].name);
+}
+
 static int args_unexpected(const struct parser *parser, const char *word, plsm_error_t **err)
 {
     const bool option = word[0] == '-' && word[1] != '\0' && !parser->only_positionals;
-    int len = option ? args_word_len(word) : (int)strcspn(word, "\n\r");
+    const int len = option ? args_word_len(word) : (int)strcspn(word, "\n\r");
+    struct similar similar = {.limit = 0};
+
     error_set(err, PLSM_ERROR_USAGE, "unexpected argument '%.*s' found", len, word);
-    const char *similar =
-        option && word[1] == '-' ? args_similar_option(parser->command, word + 2) : NULL;
-    if (similar == NULL)
-        return args_hint_help(parser->command, err);
-    char path[ARG_PATH_MAX];
-    args_command_path(parser->command, path);
-    return error_hint(err, "Did you mean `--%s`? Run `%s --help` for usage.", similar, path);
+    if (option && word[1] == '-')
+        args_similar_option(parser, word + 2, (size_t)len - 2, &similar);
+    return args_hint_similar(parser->command, &similar, "--", err);
 }
 
 static int args_unknown_command(const struct parser *parser, const char *word, plsm_error_t **err)
 {
+    const struct command *const *children = parser->command->children;
+    struct similar similar;
+
     error_set(
         err, PLSM_ERROR_USAGE, "unrecognized subcommand '%.*s'", (int)strcspn(word, "\n\r"), word);
-    const char *similar = args_similar_command(parser->command, word);
-    if (similar == NULL)
-        return args_hint_help(parser->command, err);
-    char path[ARG_PATH_MAX];
-    args_command_path(parser->command, path);
-    return error_hint(err, "Did you mean `%s %s`? Run `%s --help` for usage.", path, similar, path);
+    similar_init(&similar, word, strlen(word));
+    for (size_t i = 0; children[i] != NULL; i++)
+        similar_offer(&similar, children[i]->name);
+    similar_offer(&similar, "help");
+    return args_hint_similar(parser->command, &similar, "", err);
 }
 
 /* "--tail <TAIL>" or "--jsonl". */
@@ -263,9 +221,15 @@ static int args_check_choice(
     for (size_t i = 0; choices[i] != NULL; i++)
         if (strcmp(choices[i], value) == 0)
             return 0;
+    struct similar similar;
+    similar_init(&similar, value, strlen(value));
+    for (size_t i = 0; choices[i] != NULL; i++)
+        similar_offer(&similar, choices[i]);
     args_bad_value(what, value, NULL, err);
     args_list(choices, list, sizeof(list));
-    return error_hint(err, "Possible values: %s. Run `plasmite --help` for usage.", list);
+    const bool found = similar.best[0] != '\0';
+    return error_hint(err, "%s%s%sPossible values: %s. Run `plasmite --help` for usage.",
+        found ? "Did you mean '" : "", similar.best, found ? "'? " : "", list);
 }
 
 static const char *args_number_problem(const char *value, uint64_t max, uint64_t *out)

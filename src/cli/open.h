@@ -20,6 +20,11 @@ int open_pool(const char *path, enum pool_mode mode, const struct pool_open_opti
 int open_or_create(const char *path, uint64_t size_bytes, const struct pool_open_options *options,
     enum pool_mode mode, struct pool **out_pool, plsm_error_t **err);
 
+/* "Did you mean 'chat'? ", with the blank, where a pool of that name lies where this one was looked
+ * for; else nothing. Returns out. */
+#define OPEN_SIMILAR_MAX 96
+const char *open_similar(const struct ref *ref, char out[static OPEN_SIMILAR_MAX]);
+
 /* Hints for a pool that is not there, where the error has none: "pool create" for commands that
  * only read one pool. */
 int open_hint_create(const struct context *context, const struct ref *ref, plsm_error_t **err);

@@ -3,6 +3,7 @@
 #include "cli/context.h"
 #include "cli/human.h"
 #include "cli/json_out.h"
+#include "cli/open.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "client/ref.h"
@@ -38,6 +39,8 @@ static void deletions_fini_scoped(struct deletions *deletions)
 
 static int delete_one(struct deletion *deletion, const char *dir, plsm_error_t **err)
 {
+    char similar[OPEN_SIMILAR_MAX];
+
     if (ref_resolve_local(deletion->name, dir, "pool delete", &deletion->ref, err) < 0)
         return -1;
     if (unlink(deletion->ref.path) == 0)
@@ -45,7 +48,8 @@ static int delete_one(struct deletion *deletion, const char *dir, plsm_error_t *
     if (errno == ENOENT || errno == ENOTDIR) {
         error_errno(err, errno, "pool not found");
         error_at_path(err, deletion->ref.path);
-        return error_hint(err, "List what there is: `plasmite pool list`.");
+        return error_hint(err, "%sList what there is: `plasmite pool list`.",
+            open_similar(&deletion->ref, similar));
     }
     error_io(err, errno, "failed to delete pool");
     return error_at_path(err, deletion->ref.path);
@@ -122,6 +126,8 @@ static void delete_show_directory(const struct deletions *deletions, struct text
 static void delete_show_one(const struct deletions *deletions, struct text *text)
 {
     const struct deletion *item = &deletions->items[0];
+    char similar[OPEN_SIMILAR_MAX];
+
     if (item->error == NULL) {
         text_str(text, "Deleted pool \"");
         text_printable(text, view_str(item->name));
@@ -131,7 +137,9 @@ static void delete_show_one(const struct deletions *deletions, struct text *text
         text_printable(text, view_str(item->name));
         text_str(text, "\" not found. Nothing to delete.\n");
         delete_show_directory(deletions, text);
-        text_str(text, "  List pools with `plasmite pool list`.\n");
+        text_str(text, "  ");
+        text_printable(text, view_str(open_similar(&item->ref, similar)));
+        text_str(text, "List pools with `plasmite pool list`.\n");
     } else {
         text_str(text, "Pool \"");
         text_printable(text, view_str(item->name));

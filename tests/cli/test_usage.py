@@ -408,11 +408,6 @@ def test_missing_pool_ref_of_follow(cli):
     assert "pool ref" in error["hint"] and "plasmite follow chat -n 1" in error["hint"]
 
 
-def test_did_you_mean(cli):
-    assert "`--tail`" in cli.bare("follow", "a", "--tial", "3").usage()["hint"]
-    assert "plasmite follow" in cli.bare("folow").usage()["hint"]
-
-
 @pytest.mark.parametrize("spelling", [["-n", "2"], ["-n2"], ["-n=2"], ["--tail", "2"], ["--tail=2"]])
 def test_option_spellings(demo, spelling):
     lines = demo.run("follow", *spelling, "demo", "--replay", "0", "--jsonl").ok().lines
