@@ -199,8 +199,10 @@ static void doctor_show_all(const struct doctor *doctor, struct text *text)
         text_pad(text, width - strlen(checkup->shown) + 2);
         text_printf(text, "%6llu messages  %zu issue%s",
             (unsigned long long)checkup->report.n_messages, n_issues, n_issues == 1 ? "" : "s");
-        if (corrupt)
-            text_printf(text, "  pls doctor %s", checkup->shown);
+        if (corrupt) {
+            text_str(text, "  pls doctor ");
+            text_printable(text, view_str(checkup->shown));
+        }
         text_str(text, "\n");
     }
 }

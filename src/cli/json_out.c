@@ -4,27 +4,14 @@
 
 #include <unistd.h>
 
-/* The length of a control character of the upper range at the front of text, 0 if it is none,
- * and what its escape says. They stand in strings only: outside them the text is ASCII. */
-static size_t json_out_control(struct view text, unsigned *out_code)
-{
-    if (text.data[0] == 0x7f) {
-        *out_code = 0x7f;
-        return 1;
-    }
-    if (text.data[0] != 0xc2 || text.len < 2 || text.data[1] > 0x9f)
-        return 0;
-    *out_code = text.data[1];
-    return 2;
-}
-
+/* Control characters stand in strings only, and those below 0x20 are escaped already. */
 static int json_out_escape(struct view text, struct buf *out)
 {
     size_t plain = 0; /* bytes at the front that stay as they are */
     while (plain < text.len) {
         unsigned code = 0;
         const struct view rest = view_of(text.data + plain, text.len - plain);
-        const size_t len = json_out_control(rest, &code);
+        const size_t len = text_control(rest, &code);
         if (len == 0) {
             plain++;
             continue;

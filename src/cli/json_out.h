@@ -12,8 +12,8 @@ static inline bool json_out_is_pretty(const struct context *context)
 }
 
 /* Appends the compact document to out as stdout is to have it, with a line end. On a terminal
- * the control characters that JSON lets pass (DEL and U+0080 to U+009F, which some terminals
- * obey) are escaped. -1: out of memory. */
+ * the control characters that JSON lets pass (text_control) are escaped; the document stays the
+ * same one. -1: out of memory. */
 int json_out_render(
     const struct context *context, struct view document, bool pretty, struct buf *out);
 

@@ -78,18 +78,62 @@ void text_time_seconds(struct text *text, uint64_t time_ns)
     text_time(text, time_ns / NS_PER_SECOND * NS_PER_SECOND);
 }
 
+size_t text_control(struct view text, unsigned *out_code)
+{
+    const uint8_t *at = text.data;
+    unsigned code;
+
+    if (text.len >= 1 && (at[0] < 0x20 || at[0] == 0x7f)) {
+        *out_code = at[0];
+        return 1;
+    }
+    if (text.len >= 2 && at[0] == 0xc2 && at[1] >= 0x80 && at[1] <= 0x9f) {
+        *out_code = at[1];
+        return 2;
+    }
+    if (text.len < 3 || at[0] != 0xe2)
+        return 0;
+    code = 0x2000u | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
+    if ((code < 0x202a || code > 0x202e) && (code < 0x2066 || code > 0x2069))
+        return 0;
+    *out_code = code;
+    return 3;
+}
+
+/* The length of the character at the front; 0 if there is none, but a byte that is not UTF-8. */
+static size_t text_character(struct view text)
+{
+    const uint8_t lead = text.data[0];
+    const size_t len = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    return len <= text.len && json_is_utf8(view_of(text.data, len)) ? len : 0;
+}
+
+static void text_escape(struct text *text, unsigned code)
+{
+    if (code == '\n')
+        text_str(text, "\\n");
+    else if (code == '\r')
+        text_str(text, "\\r");
+    else if (code == '\t')
+        text_str(text, "\\t");
+    else
+        text_printf(text, "\\u%04x", code);
+}
+
 void text_printable(struct text *text, struct view string)
 {
-    for (size_t i = 0; i < string.len; i++) {
-        const uint8_t byte = string.data[i];
-        const bool upper = byte == 0xc2 && i + 1 < string.len && string.data[i + 1] <= 0x9f;
-        if (byte == '\n' || byte == '\r')
-            text_str(text, byte == '\n' ? "\\n" : "\\r");
-        else if (byte < 0x20 || byte == 0x7f || upper)
-            text_put(text, "?", 1);
-        else
-            text_put(text, &string.data[i], 1);
-        i += upper; /* U+0080 to U+009F have two bytes */
+    while (string.len > 0) {
+        unsigned code = 0;
+        size_t len = text_control(string, &code);
+        if (len > 0) {
+            text_escape(text, code);
+        } else if ((len = text_character(string)) > 0) {
+            text_put(text, string.data, len);
+        } else {
+            text_printf(text, "\\x%02x", string.data[0]);
+            len = 1;
+        }
+        string = view_of(string.data + len, string.len - len);
     }
 }
 

@@ -39,8 +39,13 @@ void text_json_str(struct text *text, const char *string);
 void text_time(struct text *text, uint64_t time_ns);
 void text_time_seconds(struct text *text, uint64_t time_ns);
 
-/* Makes bytes that came from outside safe for a terminal: control characters become '?', line
- * ends "\n" and "\r". */
+/* The length of the control character at the front, 0 if there is none: those below 0x20, DEL,
+ * U+0080 to U+009F, which some terminals obey, and U+202A to U+202E and U+2066 to U+2069, which
+ * turn the order of what is shown around. *out_code is its number. */
+size_t text_control(struct view text, unsigned *out_code);
+
+/* Makes bytes that came from outside safe for a terminal and for lines of text: control characters
+ * become \n, \r, \t or \u001b, bytes that are not UTF-8 \x9b. */
 void text_printable(struct text *text, struct view string);
 
 /* Writes all of it; -1: Io or out of memory. */

@@ -268,11 +268,6 @@ def test_arguments_that_are_not_utf8(cli):
     assert json.loads(done.stdout)["meta"]["tags"] == ["\ufffd"]
 
 
-def test_control_bytes_never_reach_a_terminal(cli):
-    done = cli.tty("fetch", "\x1b[31mred\x07", "1", env={"NO_COLOR": "1"})
-    assert done.code == 3 and b"\x1b" not in done.out and b"\x07" not in done.out
-
-
 # --- streams
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
@@ -343,20 +338,6 @@ def test_deleted_while_fed(cli):
     done = running.finish()
     assert done.out == b""  # no receipt for what nobody can find
     done.fails("NotFound", 3, "deleted")
-
-
-def test_control_characters_of_messages_on_a_terminal(cli):
-    """DEL and U+0080 to U+009F are JSON, and some terminals obey them."""
-    cli.create("a")
-    text = '{"a":"x\x7f\x80\x9b31mé\xa0"}'
-    cli.run("feed", "a", text).ok()
-    assert text.encode() in cli.run("fetch", "a", "1").ok().out
-    safe = '"x\\u007f\\u0080\\u009b31mé\xa0"'
-    for command in (["fetch", "a", "1"], ["follow", "a", "--tail", "1", "--replay", "0"],
-                    ["follow", "a", "--tail", "1", "--replay", "0", "--jsonl"], ["poke", "a", text]):
-        assert safe in cli.tty(*command, env={"NO_COLOR": "1"}).ok().text, command
-    error = cli.tty("fetch", "\x9b31m", "1", env={"NO_COLOR": "1"})
-    assert b"\xc2\x9b" not in error.out and error.code == 3
 
 
 PRINTING = [

@@ -1,6 +1,8 @@
 """What people meet at a terminal: suggestions, colours, pictures, progress, and that nothing which came from outside
 can drive the terminal. Contract sections 5 to 8 and 16."""
 
+import os
+
 import pytest
 
 PLAIN = {"NO_COLOR": "1"}
@@ -50,3 +52,70 @@ def test_suggestions_of_pools_to_delete(demo):
     done = demo.run("pool", "delete", "dmeo", "--json")
     assert done.json["failed"][0]["error"]["hint"].startswith("Did you mean 'demo'? ")
     assert "Did you mean 'demo'? List pools with" in demo.tty("pool", "delete", "dmeo").text
+
+
+# --- bytes from outside
+
+# Escape sequences, a bell, DEL, C1 controls and overrides of the writing direction: as they are, and as they are shown.
+HOSTILE = [
+    ("\x1b[31m", "\\u001b[31m"), ("\x07", "\\u0007"), ("\x7f", "\\u007f"), ("\x80", "\\u0080"), ("\x9b2J", "\\u009b2J"),
+    ("\u202e", "\\u202e"), ("\u202a", "\\u202a"), ("\u2066", "\\u2066"), ("\u2069", "\\u2069"),
+]
+HARMLESS = "é\xa0\u2029\u202f\u2065\u206a€😀"
+RAW = "".join(raw for raw, _ in HOSTILE) + HARMLESS
+SHOWN = "".join(shown for _, shown in HOSTILE) + HARMLESS
+IN_JSON = "".join(shown for _, shown in HOSTILE[2:]) + HARMLESS
+
+
+def is_safe(screen):
+    return not any(raw.encode() in screen for raw, _ in HOSTILE)
+
+
+def test_messages_on_a_terminal(cli):
+    """Shown as escapes, which are the same JSON; a pipe gets what was stored."""
+    cli.create("a")
+    raw = RAW[len("\x1b[31m\x07"):]
+    text = '{"k' + raw + '":"' + raw + '"}'
+    cli.run("feed", "a", text).ok()
+    assert text.encode() in cli.run("fetch", "a", "1").ok().out
+    assert text.encode() in cli.run("follow", "a", "-n", "1", "--replay", "0", "--jsonl").ok().out
+    for command in (["fetch", "a", "1"], ["follow", "a", "-n", "1", "--replay", "0"],
+                    ["follow", "a", "-n", "1", "--replay", "0", "--jsonl"], ["poke", "a", text]):
+        screen = cli.tty(*command, env=PLAIN).ok()
+        assert is_safe(screen.out), command
+        assert f'"k{IN_JSON}"' in screen.text and f'"{IN_JSON}"' in screen.text, command
+        assert screen.json["data"] == {"k" + raw: raw}
+
+
+def test_names_on_a_terminal(cli):
+    created = cli.tty("pool", "create", RAW).ok()
+    assert is_safe(created.out) and f"Created {SHOWN} (" in created.text
+    assert cli.path(RAW).exists()
+    for command, shown in (
+            (["pool", "list"], f"\n{SHOWN} "), (["pool", "info", RAW], f"{SHOWN}\n  path:      "),
+            (["doctor", RAW], f"{SHOWN}: healthy"), (["doctor", "--all"], f"  {SHOWN}  "),
+            (["feed", RAW, "{}", "--tag", RAW], f"  tags: {SHOWN}\n")):
+        screen = cli.tty(*command, env=PLAIN).ok()
+        assert is_safe(screen.out) and shown in screen.text, command
+    cli.path(RAW).write_bytes(b"")
+    screen = cli.tty("doctor", "--all")
+    assert is_safe(screen.out) and f"pls doctor {SHOWN}\n" in screen.text
+    screen = cli.tty("pool", "delete", RAW, RAW + "x")
+    assert is_safe(screen.out) and f"✓ {SHOWN}\n" in screen.text and f"✗ {SHOWN}x — " in screen.text
+
+
+def test_errors_and_notices_on_a_terminal(cli):
+    for command in (["fetch", RAW, "1"], ["feed", RAW, "{}"], ["nope" + RAW], ["version", "--" + RAW],
+                    ["follow", "x", "--format", RAW], ["follow", "x", "--where", RAW]):
+        screen = cli.tty(*command, env=PLAIN)
+        assert screen.code != 0 and is_safe(screen.out) and SHOWN in screen.text, command
+    screen = cli.tty("follow", RAW, "--one", "--timeout", "1ms", env=PLAIN)
+    assert screen.code == 124 and is_safe(screen.out) and f"(pool: {SHOWN})" in screen.text
+
+
+def test_file_names_that_are_not_text_on_a_terminal(cli):
+    """0x9b alone starts a control sequence on a terminal of eight bits."""
+    cli.create("a")
+    os.rename(cli.path("a"), bytes(cli.pools) + b"/b\x9b31m\xff.plasmite")
+    screen = cli.tty("pool", "list", env=PLAIN).ok()
+    assert b"\x9b" not in screen.out and "b\\x9b31m\\xff " in screen.text
