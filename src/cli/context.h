@@ -4,6 +4,8 @@
 
 #include <stdbool.h>
 
+struct progress;
+
 struct context {
     const char *dir; /* --dir as given, or NULL */
     bool stdout_tty;
@@ -11,6 +13,7 @@ struct context {
     bool color;        /* colour on stdout */
     bool color_always; /* --color always: JSON goes out pretty even into a pipe */
     bool stderr_color;
+    struct progress *progress; /* a line that what is said on stderr must erase first, or NULL */
 };
 
 #endif

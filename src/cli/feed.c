@@ -28,6 +28,7 @@ enum {
     OPT_RETRY_DELAY,
     OPT_IN,
     OPT_ERRORS,
+    OPT_PROGRESS,
     OPT_REMOTE,
     N_OPTIONS = OPT_REMOTE + N_REMOTE_OPTIONS,
 };
@@ -159,19 +160,33 @@ static enum ingest_mode feed_mode(const char *name)
     return strcmp(name, "jq") == 0 ? INGEST_JQ : INGEST_AUTO;
 }
 
+/* A stream, with its progress. Receipts on a terminal show enough of it, and who types knows. */
+static int feed_from(
+    struct feed *feed, const struct args *args, int fd, const char *path, plsm_error_t **err)
+{
+    static const struct progress_words words = {
+        .doing = "feeding", .done = "fed", .noun = "message"};
+    const bool show = feed->context->stderr_tty && !feed->context->stdout_tty && !isatty(fd) &&
+                      strcmp(args_text(args, OPT_PROGRESS, "auto"), "never") != 0;
+
+    progress_start(&feed->progress, show, &words, show ? progress_file_bytes(fd) : 0);
+    const int code = feed_stream(feed, fd, feed_mode(args_text(args, OPT_IN, "auto")), path, err);
+    progress_finish(&feed->progress, feed->n_ok);
+    return code;
+}
+
 static int feed_file(struct feed *feed, const struct args *args, plsm_error_t **err)
 {
     const char *path = args_text(args, OPT_FILE, NULL);
-    const enum ingest_mode mode = feed_mode(args_text(args, OPT_IN, "auto"));
 
     if (path == NULL || strcmp(path, "-") == 0)
-        return feed_stream(feed, STDIN_FILENO, mode, NULL, err);
+        return feed_from(feed, args, STDIN_FILENO, NULL, err);
     const int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) {
         error_io(err, errno, "failed to read data file");
         return error_at_path(err, path);
     }
-    const int r = feed_stream(feed, fd, mode, path, err);
+    const int r = feed_from(feed, args, fd, path, err);
     close(fd);
     return r;
 }
@@ -194,7 +209,10 @@ static int feed_run(struct context *context, const struct args *args, plsm_error
     if (feed_options(&feed, args, err) < 0 || feed_tags(&feed, args, err) < 0 ||
         feed_open(&feed, args, err) < 0)
         return -1;
-    return feed_input(&feed, args, err);
+    context->progress = &feed.progress;
+    const int code = feed_input(&feed, args, err);
+    context->progress = NULL;
+    return code;
 }
 
 static const char *const in_choices[] = {"auto", "jsonl", "json", "seq", "jq", NULL};
@@ -230,7 +248,7 @@ static const struct option feed_option_table[N_OPTIONS] = {
         .value = "CREATE_SIZE",
         .fallback = "1M",
         .summary = "Size of a created pool; requires --create",
-        .details = "Size of a created pool, e.g. 64K or 8M; requires --create."},
+        .details = "Size of a created pool, e.g. 64K, 8M; requires --create"},
     [OPT_RETRY] = {.name = "retry",
         .kind = ARG_U32,
         .value = "RETRY",
@@ -260,6 +278,12 @@ static const struct option feed_option_table[N_OPTIONS] = {
         .summary = "At a bad record; after a skip feed exits 1",
         .details = "At a bad record: stop, or skip it, tell of it on stderr and go on. After "
                    "skipping any, feed exits 1."},
+    [OPT_PROGRESS] = {.name = "progress",
+        .kind = ARG_CHOICE,
+        .value = "PROGRESS",
+        .fallback = "auto",
+        .choices = progress_choices,
+        .summary = "Show how far it is"},
     REMOTE_OPTIONS(OPT_REMOTE),
 };
 

@@ -6,6 +6,7 @@
 #include "cli/context.h"
 #include "cli/ingest.h"
 #include "cli/out.h"
+#include "cli/progress.h"
 #include "client/ref.h"
 #include "engine/pool.h"
 
@@ -26,6 +27,7 @@ struct feed {
     pthread_mutex_t *gate; /* held, but for the time in which input is waited for; or NULL */
     struct buf tags;
     struct out out;
+    struct progress progress;
 
     struct message *messages; /* the batch; LIMIT_BATCH_MESSAGES of them */
     size_t n_messages;

@@ -262,6 +262,7 @@ static int feed_pause(
     struct feed *feed, struct ingest *ingest, const char *path, bool wait, plsm_error_t **err)
 {
     const int r = feed_append(feed, err);
+    progress_step(&feed->progress, feed->n_ok, ingest->n_bytes);
     ingest_release(ingest);
     if (r < 0 || !wait)
         return r;

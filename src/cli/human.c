@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -55,6 +56,42 @@ void human_age(struct text *text, uint64_t age_ns)
         unit = 'm';
     }
     text_printf(text, "%llu%c ago", (unsigned long long)number, unit);
+}
+
+void human_count(struct text *text, uint64_t number)
+{
+    char digits[24];
+    const int len = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)number);
+    for (int i = 0; i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0)
+            text_str(text, " ");
+        text_put(text, &digits[i], 1);
+    }
+}
+
+void human_si(struct text *text, double number, const char *unit)
+{
+    static const char *const prefixes[] = {"", "k", "M", "G", "T", "P", "E"};
+    size_t i = 0;
+    for (; number >= 999.5 && i + 1 < sizeof(prefixes) / sizeof(prefixes[0]); i++)
+        number /= 1000;
+    const bool rate = unit[0] == '/';
+    const bool fraction = number < 9.95 && (i > 0 || rate);
+    text_printf(text, fraction ? "%.1f%s%s%s" : "%.0f%s%s%s", number, i == 0 && rate ? "" : " ",
+        prefixes[i], unit);
+}
+
+void human_seconds(struct text *text, double seconds)
+{
+    const unsigned long long whole = (unsigned long long)(seconds + 0.5);
+    if (seconds < 9.95)
+        text_printf(text, "%.1f s", seconds);
+    else if (seconds < 59.5)
+        text_printf(text, "%.0f s", seconds);
+    else if (whole < HOUR)
+        text_printf(text, "%llu m %02llu s", whole / MINUTE, whole % MINUTE);
+    else
+        text_printf(text, "%llu h %02llu m", whole / HOUR, whole % HOUR / MINUTE);
 }
 
 const char *human_short_path(const char *path, const char *directory)

@@ -61,6 +61,7 @@ int ingest_read(struct ingest *ingest, plsm_error_t **err)
     if (n < 0)
         return error_io(err, errno, "failed to read");
     input->len += (size_t)n;
+    ingest->n_bytes += (size_t)n;
     ingest->ended = n == 0;
     return 0;
 }

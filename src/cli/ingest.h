@@ -69,6 +69,7 @@ struct ingest {
     size_t at;      /* input before this is done with */
     size_t scanned; /* bytes behind `at` in which no end of the record was found */
     struct buf results;
+    uint64_t n_bytes; /* read so far */
     uint64_t n_records;
     uint64_t n_lines;     /* read so far */
     bool started;         /* a byte order mark, if there was one, is behind us */

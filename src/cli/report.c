@@ -1,6 +1,7 @@
 #include "cli/report.h"
 
 #include "base/clock.h"
+#include "cli/progress.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -94,6 +95,13 @@ void report_error_json(struct text *text, const plsm_error_t *err)
     text_str(text, "}");
 }
 
+/* Everything that is said goes out here. Nobody is left to be told if it cannot be written. */
+static void report_write(const struct context *context, const struct text *text)
+{
+    progress_hide(context->progress);
+    text_write(text, STDERR_FILENO, NULL);
+}
+
 static void report_label(
     const struct context *context, struct text *text, const char *label, const char *color)
 {
@@ -159,7 +167,7 @@ int report_error(const struct context *context, plsm_error_t *err)
         report_error_json(&text, err);
         text_str(&text, "}\n");
     }
-    text_write(&text, STDERR_FILENO, NULL); /* nobody is left to be told */
+    report_write(context, &text);
     plsm_error_free(err);
     return code;
 }
@@ -168,7 +176,7 @@ void report_line(const struct context *context, const char *label, const char *m
 {
     scoped(text_fini) struct text text = {0};
     report_field(context, &text, label, message);
-    text_write(&text, STDERR_FILENO, NULL);
+    report_write(context, &text);
 }
 
 void report_notice(const struct context *context, const char *kind, const char *cmd,
@@ -200,5 +208,5 @@ void report_notice(const struct context *context, const char *kind, const char *
         text_put(&text, details.data, details.len);
         text_str(&text, "}}\n");
     }
-    text_write(&text, STDERR_FILENO, NULL);
+    report_write(context, &text);
 }

@@ -1,9 +1,19 @@
 """What people meet at a terminal: suggestions, colours, pictures, progress, and that nothing which came from outside
 can drive the terminal. Contract sections 5 to 8 and 16."""
 
+import fcntl
 import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import termios
+import time
 
 import pytest
+
+from conftest import BIN, DEADLINE_S, Cli
 
 PLAIN = {"NO_COLOR": "1"}
 
@@ -119,3 +129,77 @@ def test_file_names_that_are_not_text_on_a_terminal(cli):
     os.rename(cli.path("a"), bytes(cli.pools) + b"/b\x9b31m\xff.plasmite")
     screen = cli.tty("pool", "list", env=PLAIN).ok()
     assert b"\x9b" not in screen.out and "b\\x9b31m\\xff " in screen.text
+
+
+# --- progress
+
+class Fed:
+    """A feed from a pipe, with stderr (and stdout, if told so) on a terminal."""
+
+    def __init__(self, cli, *args, shared=False):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+        self.process = subprocess.Popen(
+            [BIN, "--dir", str(cli.pools), "feed", "a", "--errors", "skip", *args], env={**cli.env, **PLAIN},
+            stdin=subprocess.PIPE, stdout=slave if shared else subprocess.DEVNULL, stderr=slave)
+        os.close(slave)
+        self.screen = b""
+
+    def feed(self, data):
+        self.process.stdin.write(data)
+        self.process.stdin.flush()
+
+    def look(self, seconds):
+        ready, _, _ = select.select([self.master], [], [], seconds)
+        if ready:
+            self.screen += os.read(self.master, 65536)
+
+    def finish(self):
+        self.process.stdin.close()
+        self.screen += Cli._drain(self.master)
+        os.close(self.master)
+        return self.process.wait(timeout=DEADLINE_S), self.screen.replace(b"\r\n", b"\n").decode()
+
+
+def test_progress(cli):
+    """A line after two seconds, erased for what is said meanwhile, and one at the end."""
+    cli.create("a")
+    fed, never, shared = Fed(cli), Fed(cli, "--progress", "never"), Fed(cli, shared=True)
+    deadline = time.monotonic() + DEADLINE_S
+    n = 0
+    while b"feeding: " not in fed.screen and time.monotonic() < deadline:
+        n += 1
+        for one in (fed, never, shared):
+            one.feed(b'{"n":1}\n')
+        fed.look(0.05)
+        shared.look(0)
+    for one in (fed, never, shared):
+        one.feed(b"bad\n")
+    while b"Skipped" not in fed.screen and time.monotonic() < deadline:
+        fed.look(0.05)
+    for one in (fed, never, shared):
+        one.feed(b'{"n":2}\n')
+
+    code, screen = fed.finish()
+    assert code == 1
+    line = r"feeding: \d+ messages, \S+ k?B, \S+/s"
+    notice = r"notice: Skipped invalid JSON\.\n"
+    ends = (r"notice: Finished with 1 skipped record\.\n"
+            rf"fed {n + 1} messages, \d+ B, \d\.\d s, \S+/s\n")
+    shown = re.fullmatch(rf"\r{line} *(\r{line} *)*\r *\r{notice}(\r{line} *\r *\r)*{ends}", screen)
+    assert shown, repr(screen)
+    assert all(len(part) < 60 for part in re.split("[\r\n]", screen))
+
+    code, screen = never.finish()
+    assert code == 1 and re.fullmatch(r"notice: Skipped .*\nnotice: Finished .*\n", screen), repr(screen)
+    code, screen = shared.finish()
+    assert code == 1 and "feeding" not in screen and "messages" not in screen
+    assert screen.count("fed seq=") == n + 1
+
+
+def test_no_progress_of_short_work(cli):
+    cli.create("a")
+    done = cli.tty("feed", "a", streams=("stderr",), stdin=b'{"n":1}\n' * 100).ok()
+    assert len(done.lines) == 100
+    error = cli.run("feed", "a", "--progress", "always", "{}").usage("invalid value 'always' for '--progress <PROGRESS>'")
+    assert "auto, never" in error["hint"]
