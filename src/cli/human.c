@@ -76,9 +76,10 @@ void human_si(struct text *text, double number, const char *unit)
     for (; number >= 999.5 && i + 1 < sizeof(prefixes) / sizeof(prefixes[0]); i++)
         number /= 1000;
     const bool rate = unit[0] == '/';
-    const bool fraction = number < 9.95 && (i > 0 || rate);
-    text_printf(text, fraction ? "%.1f%s%s%s" : "%.0f%s%s%s", number, i == 0 && rate ? "" : " ",
-        prefixes[i], unit);
+    const int digits = rate && i == 0 && number < 0.995   ? 2
+                       : number < 9.95 && (rate || i > 0) ? 1
+                                                          : 0;
+    text_printf(text, "%.*f%s%s%s", digits, number, i == 0 && rate ? "" : " ", prefixes[i], unit);
 }
 
 void human_seconds(struct text *text, double seconds)

@@ -14,7 +14,7 @@ void human_age(struct text *text, uint64_t age_ns);
 /* "1 204 331". */
 void human_count(struct text *text, uint64_t number);
 
-/* Steps of a thousand: "312 MB", "1.5 kB", "3.0 M/s", "0.5/s". */
+/* Steps of a thousand: "312 MB", "1.5 kB", "3.0 M/s", "0.05/s". */
 void human_si(struct text *text, double number, const char *unit);
 
 /* "0.4 s", "12 s", "3 m 05 s", "2 h 10 m". */

@@ -6,11 +6,17 @@
 #include "cli/json_out.h"
 #include "cli/open.h"
 #include "cli/pool.h"
+#include "cli/pool_rate.h"
+#include "cli/terminal.h"
 #include "client/ref.h"
 
 #include <unistd.h>
 
 enum { OPT_JSON, N_OPTIONS };
+
+/* Characters of the picture. */
+#define BAR_MIN ((size_t)10)
+#define BAR_MAX ((size_t)40)
 
 static void info_time(struct text *text, const char *label, uint64_t time_ns, bool known)
 {
@@ -66,8 +72,23 @@ static void info_age(struct text *text, const char *label, uint64_t time_ns, boo
     }
 }
 
+/* A picture of how full the ring is, as wide as the terminal allows. */
+static void info_fill(const struct pool_info *info, struct text *text)
+{
+    static const size_t around = sizeof("  fill:      [] 100%");
+    const size_t columns = terminal_columns(STDOUT_FILENO);
+    size_t width = columns < around + BAR_MIN ? BAR_MIN : columns - around;
+    width = width > BAR_MAX ? BAR_MAX : width;
+
+    const double part = (double)info->used_bytes / (double)info->ring_size;
+    text_str(text, "  fill:      ");
+    pool_bar(text, part, width, terminal_is_utf8());
+    text_printf(text, " %u%%\n", (unsigned)(part * 100));
+}
+
 /* The form for a terminal. */
-static void info_show_people(const struct ref *ref, const struct pool_info *info, struct text *text)
+static void info_show_people(const struct ref *ref, const struct pool_info *info,
+    const struct pool_rate *rate, struct text *text)
 {
     const bool known = info->n_messages > 0;
     const uint64_t used = pool_used_hundredths(info);
@@ -93,6 +114,10 @@ static void info_show_people(const struct ref *ref, const struct pool_info *info
     text_str(text, ")\n  ring:      ");
     human_bytes(text, info->ring_size);
     text_str(text, "\n");
+    info_fill(info, text);
+    text_str(text, "  rate:      ");
+    pool_rate_text(text, rate);
+    text_str(text, "\n");
 }
 
 /* A missing pool is told without path and cause here: the name is all that was asked for. */
@@ -105,22 +130,37 @@ static int info_missing(const struct context *context, const struct ref *ref, pl
     return open_hint_create(context, ref, err);
 }
 
+static int info_look(const struct context *context, const struct ref *ref,
+    struct pool_info *out_info, struct pool_rate *out_rate, plsm_error_t **err)
+{
+    scoped(pool_close) struct pool *pool = NULL;
+
+    if (open_pool(ref->path, POOL_READ, NULL, &pool, err) < 0)
+        return info_missing(context, ref, err);
+    if (pool_info(pool, out_info, err) < 0)
+        return error_at_path(err, ref->path);
+    if (context->stdout_tty)
+        pool_rate(pool, out_info, clock_wall_ns(), out_rate);
+    return 0;
+}
+
 static int info_run(struct context *context, const struct args *args, plsm_error_t **err)
 {
     scoped(ref_fini) struct ref ref = {0};
     scoped(text_fini) struct text text = {0};
     struct pool_info info;
+    struct pool_rate rate = {.known = false};
 
     if (ref_resolve_local(args->positionals[0].text, context->dir, "pool info", &ref, err) < 0)
         return -1;
-    if (pool_look(ref.path, &info, err) < 0)
-        return info_missing(context, &ref, err);
+    if (info_look(context, &ref, &info, &rate, err) < 0)
+        return -1;
     if (args_has(args, OPT_JSON)) {
         pool_json(&text, ref.text, ref.path, &info);
         return json_out_document(context, &text, err);
     }
     if (context->stdout_tty)
-        info_show_people(&ref, &info, &text);
+        info_show_people(&ref, &info, &rate, &text);
     else
         info_show_lines(&ref, &info, &text);
     return text_write(&text, STDOUT_FILENO, err);

@@ -30,8 +30,8 @@ static void test_quantities(void **state)
         const char *unit, *shown;
     } si[] = {{0, "B", "0 B"}, {999, "B", "999 B"}, {1000, "B", "1.0 kB"}, {9949, "B", "9.9 kB"},
         {9951, "B", "10 kB"}, {312e6, "B", "312 MB"}, {999.6e6, "B", "1.0 GB"},
-        {3.01e6, "/s", "3.0 M/s"}, {0.5, "/s", "0.5/s"}, {812, "/s", "812/s"},
-        {2e21, "B", "2000 EB"}};
+        {3.01e6, "/s", "3.0 M/s"}, {0.05, "/s", "0.05/s"}, {1, "/s", "1.0/s"}, {9.96, "/s", "10/s"},
+        {812, "/s", "812/s"}, {2e21, "B", "2000 EB"}};
     for (size_t i = 0; i < sizeof(si) / sizeof(si[0]); i++) {
         human_si(&text, si[i].number, si[i].unit);
         check_text(&text, si[i].shown);
@@ -162,13 +162,13 @@ static void test_erased(void **state)
     capture();
     progress_step_at(&progress, 1, 1, now_ns + NS_PER_SECOND);
     progress_step_at(&progress, 0, 0, now_ns + 2 * NS_PER_SECOND);
-    assert_string_equal(captured(), "\rfeeding: 1 message, 1 B, 0.3/s"
-                                    "\rfeeding: 0 messages, 0 B, 0.0/s");
+    assert_string_equal(captured(), "\rfeeding: 1 message, 1 B, 0.33/s"
+                                    "\rfeeding: 0 messages, 0 B, 0.00/s");
     capture();
     progress_step_at(&progress, 0, 0, now_ns + 8 * NS_PER_SECOND);
     progress_step_at(&progress, 1, 0, now_ns + 10 * NS_PER_SECOND);
-    assert_string_equal(captured(), "\rfeeding: 0 messages, 0 B, 0.0/s"
-                                    "\rfeeding: 1 message, 0 B, 0.1/s "); /* the old end goes */
+    assert_string_equal(captured(), "\rfeeding: 0 messages, 0 B, 0.00/s"
+                                    "\rfeeding: 1 message, 0 B, 0.08/s "); /* the old end goes */
 }
 
 static void test_nothing_to_show(void **state)

@@ -203,3 +203,69 @@ def test_no_progress_of_short_work(cli):
     assert len(done.lines) == 100
     error = cli.run("feed", "a", "--progress", "always", "{}").usage("invalid value 'always' for '--progress <PROGRESS>'")
     assert "auto, never" in error["hint"]
+
+
+# --- pool info
+
+def screen_of(cli, columns, *args, env):
+    """What a terminal of so many columns shows."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    process = subprocess.Popen([BIN, "--dir", str(cli.pools), *args], env={**cli.env, **env}, cwd=cli.root,
+                               stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    screen = cli._drain(master).replace(b"\r\n", b"\n").decode()
+    os.close(master)
+    assert process.wait(timeout=DEADLINE_S) == 0, screen
+    return screen
+
+
+def bar_of(screen):
+    return re.search(r"^  fill:      (.*) (\d+)%$", screen, re.M).groups()
+
+
+def test_info_picture(cli):
+    cli.create("a", "--size", "64K")
+    utf8 = {"LC_ALL": "en_US.UTF-8"}
+    assert bar_of(screen_of(cli, 80, "pool", "info", "a", env=utf8)) == ("░" * 40, "0")
+    assert bar_of(screen_of(cli, 80, "pool", "info", "a", env={"LC_ALL": "C"})) == ("[" + "." * 40 + "]", "0")
+    cli.feed("a", *({"pad": "x" * 990} for _ in range(28)))  # half the ring of 56 KiB
+    bar, percent = bar_of(screen_of(cli, 80, "pool", "info", "a", env=utf8))
+    assert len(bar) == 40 and 18 <= bar.count("█") <= 21 and 48 <= int(percent) <= 52
+    bar, _ = bar_of(screen_of(cli, 80, "pool", "info", "a", env={"LANG": "C"}))
+    assert len(bar) == 42 and 18 <= bar.count("#") <= 21
+    for columns, width in ((40, 19), (32, 11), (31, 10), (5, 10), (1, 10), (200, 40), (0, 40)):
+        bar, _ = bar_of(screen_of(cli, columns, "pool", "info", "a", env=utf8))
+        assert len(bar) == width, columns
+    cli.feed("a", *({"pad": "x" * 990} for _ in range(80)))
+    screen = screen_of(cli, 40, "pool", "info", "a", env=utf8)
+    assert all(len(line) < 40 for line in screen.splitlines() if line.startswith("  fill:"))
+    assert int(bar_of(screen)[1]) >= 95
+
+
+def test_info_rate(demo):
+    demo.create("empty")
+    text = demo.tty("pool", "info", "empty").ok().text
+    assert text.splitlines()[-1] == "  rate:      —"
+    text = demo.tty("pool", "info", "demo").ok().text
+    assert re.search(r"^  rate:      0\.05/s, 3/s over the last minute$", text, re.M)
+    assert "offset" not in text
+    rest = demo.run("pool", "info", "demo").ok().text
+    assert "rate:" not in rest and "fill:" not in rest
+
+
+def test_info_of_a_damaged_pool_on_a_terminal(cli):
+    """What lies between the oldest message and the newest is not read; damage there is no reason to hang."""
+    cli.create("a")
+    cli.feed("a", *({"pad": "x" * 200} for _ in range(1000)))
+    with open(cli.path("a"), "r+b") as file:
+        file.seek(100_000)
+        file.write(os.urandom(100_000))
+    assert cli.run("doctor", "a").code == 7
+    text = cli.tty("pool", "info", "a", env=PLAIN).ok().text
+    assert "  messages:  1000 (seq 1..1000)\n" in text and "\n  rate:      " in text
+    with open(cli.path("a"), "r+b") as file:
+        file.seek(69632)
+        file.write(os.urandom(64))
+    screen = cli.tty("pool", "info", "a", env=PLAIN)
+    assert screen.code == 7 and screen.text.startswith("error: ") and "Recreate" in screen.text
