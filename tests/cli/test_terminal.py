@@ -269,3 +269,54 @@ def test_info_of_a_damaged_pool_on_a_terminal(cli):
         file.write(os.urandom(64))
     screen = cli.tty("pool", "info", "a", env=PLAIN)
     assert screen.code == 7 and screen.text.startswith("error: ") and "Recreate" in screen.text
+
+
+# --- pool list
+
+@pytest.mark.parametrize("age_s,shown", [
+    (0, "1s"), (-500, "1s"), (45, "4.s"), (90, "1m"), (3540, "59m"), (7300, "2h"), (86300, "23h"), (3 * 86400 + 9, "3d"),
+    (6.9 * 86400, "6d"), (7.1 * 86400, "1w"), (400 * 86400, "57w"),
+])
+def test_list_ages(cli, age_s, shown):
+    cli.create("a")
+    os.utime(cli.path("a"), (time.time() - age_s,) * 2)
+    row = cli.tty("pool", "list").ok().text.splitlines()[1]
+    assert re.fullmatch(rf"a     1M    0     {shown} ago +a\.plasmite", row), row
+
+
+def test_list_counts_characters(cli):
+    for name in ("é€😀", "abc", "a\x1bb"):
+        cli.create(name)
+    rows = cli.tty("pool", "list").ok().text.splitlines()
+    assert len(rows) == 4 and len({len(row) for row in rows}) == 1
+    assert rows[1].startswith("a\\u001bb  1M ") and rows[3].startswith("é€😀       1M ")
+
+
+# --- colour
+
+ESCAPE = re.compile(r"\x1b\[(\d+)m")
+
+
+def test_colours_are_sixteen_and_change_nothing_else(demo):
+    """Of the colours only those every terminal has; without them the bytes are those of NO_COLOR."""
+    for command in (["fetch", "demo", "3"], ["follow", "demo", "-n", "3", "--replay", "0"], ["version"], ["doctor", "demo"],
+                    ["doctor", "--all", "--json"], ["pool", "list"], ["pool", "list", "--json"], ["pool", "info", "demo"],
+                    ["fetch", "demo", "9"], ["nope"], ["follow", "demo", "-n", "3", "--replay", "0", "--jsonl"]):
+        plain, coloured = demo.tty(*command, env=PLAIN).text, demo.tty(*command).text
+        assert "\x1b" not in plain
+        assert re.sub(r"\d+s ago", "", ESCAPE.sub("", coloured)) == re.sub(r"\d+s ago", "", plain)
+        assert set(ESCAPE.findall(coloured)) <= {"0", "31", "32", "33", "35", "36", "39"}
+        assert "\x1b" not in ESCAPE.sub("", coloured)
+
+
+def test_json_on_stderr_is_never_coloured(demo):
+    for env in ({"CLICOLOR_FORCE": "1"}, {}):
+        done = demo.bare("--color", "always", "--dir", demo.pools, "fetch", "demo", "9", env=env)
+        assert done.code == 3 and b"\x1b" not in done.err and done.error["seq"] == 9
+
+
+def test_no_colour_on_a_dumb_terminal(demo):
+    for command in (["fetch", "demo", "1"], ["fetch", "demo", "9"]):
+        assert "\x1b" not in demo.tty(*command, env={"TERM": "dumb"}).text
+        assert "\x1b" in demo.tty(*command, env={"TERM": "dumb", "CLICOLOR_FORCE": "1"}).text
+        assert "\x1b" not in demo.tty(*command, env={"CLICOLOR_FORCE": "1", "NO_COLOR": "1"}).text
