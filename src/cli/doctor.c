@@ -5,6 +5,7 @@
 #include "cli/json_out.h"
 #include "cli/open.h"
 #include "cli/pool_list.h"
+#include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/table.h"
 #include "client/ref.h"
@@ -13,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { OPT_ALL, OPT_JSON, N_OPTIONS };
+enum { OPT_ALL, OPT_JSON, OPT_PROGRESS, N_OPTIONS };
 
 /* One pool's state. What cannot even be opened as a pool has its error instead of a report. */
 struct checkup {
@@ -29,6 +30,9 @@ struct doctor {
     struct checkup *pools;
     size_t n_pools;
     size_t n_corrupt;
+    struct progress progress;
+    uint64_t bytes_before; /* of the pools that were checked */
+    uint64_t bytes_now;    /* of the one that is being checked */
 };
 
 static void doctor_fini_scoped(struct doctor *doctor)
@@ -53,17 +57,28 @@ static const char *checkup_detail(const struct checkup *checkup)
     return checkup->error != NULL ? checkup->error->message : checkup->report.issues[0].message;
 }
 
+/* How far the check of one pool is. The bytes of a single one are known only by now. */
+static void doctor_tell(void *context, uint64_t done_bytes, uint64_t total_bytes)
+{
+    struct doctor *doctor = context;
+    doctor->bytes_now = total_bytes;
+    if (doctor->bytes_before + total_bytes > doctor->progress.total_bytes)
+        doctor->progress.total_bytes = doctor->bytes_before + total_bytes;
+    progress_step(&doctor->progress, doctor->n_pools, doctor->bytes_before + done_bytes);
+}
+
 /* Looks at one pool. Damage is a finding, other errors (missing, permissions) are errors. */
 static int doctor_check(struct doctor *doctor, const char *shown, const char *pool_ref,
     const char *path, plsm_error_t **err)
 {
     scoped(pool_close) struct pool *pool = NULL;
     struct checkup *checkup = &doctor->pools[doctor->n_pools];
+    const struct pool_progress progress = {doctor_tell, doctor};
     plsm_error_t *failed = NULL;
 
     *checkup = (struct checkup){.shown = shown, .pool_ref = pool_ref, .path = path};
     if (open_pool(path, POOL_READ, NULL, &pool, &failed) == 0)
-        pool_verify(pool, &checkup->report, &failed);
+        pool_verify_telling(pool, &progress, &checkup->report, &failed);
     if (failed != NULL && failed->kind != PLSM_ERROR_CORRUPT && failed->kind != PLSM_ERROR_USAGE) {
         if (err != NULL)
             *err = failed;
@@ -72,6 +87,8 @@ static int doctor_check(struct doctor *doctor, const char *shown, const char *po
     checkup->error = failed;
     doctor->n_pools++;
     doctor->n_corrupt += checkup_is_corrupt(checkup);
+    doctor->bytes_before += doctor->bytes_now;
+    doctor->bytes_now = 0;
     return 0;
 }
 
@@ -243,10 +260,29 @@ static int doctor_pools(struct doctor *doctor, const struct args *args, struct l
         return 0;
     }
     for (size_t i = 0; i < n; i++)
+        doctor->progress.total_bytes += listing->pools[i].info.used_bytes;
+    for (size_t i = 0; i < n; i++)
         if (doctor_check(doctor, listing->pools[i].name, listing->pools[i].path,
                 listing->pools[i].path, err) < 0)
             return -1;
     return 0;
+}
+
+/* The report comes at the end: until then even the terminal that gets it shows how far we are. */
+static int doctor_look(struct doctor *doctor, const struct args *args, struct listing *listing,
+    struct ref *ref, plsm_error_t **err)
+{
+    static const struct progress_words one = {
+        .doing = "checking", .done = "checked", .by_bytes = true};
+    static const struct progress_words all = {
+        .doing = "checking", .done = "checked", .noun = "pool", .by_bytes = true};
+    const bool show =
+        doctor->context->stderr_tty && strcmp(args_text(args, OPT_PROGRESS, "auto"), "never") != 0;
+
+    progress_start(&doctor->progress, show, args_has(args, OPT_ALL) ? &all : &one, 0);
+    const int r = doctor_pools(doctor, args, listing, ref, err);
+    progress_finish(&doctor->progress, doctor->n_pools);
+    return r;
 }
 
 static int doctor_run(struct context *context, const struct args *args, plsm_error_t **err)
@@ -264,7 +300,7 @@ static int doctor_run(struct context *context, const struct args *args, plsm_err
         error_set(err, PLSM_ERROR_USAGE, "doctor requires a pool name or --all");
         return error_hint(err, "Run `plasmite doctor <pool>` or `plasmite doctor --all`.");
     }
-    if (doctor_pools(&doctor, args, &listing, &ref, err) < 0 || doctor_show(&doctor, args, err) < 0)
+    if (doctor_look(&doctor, args, &listing, &ref, err) < 0 || doctor_show(&doctor, args, err) < 0)
         return -1;
     return doctor.n_corrupt > 0 ? PLSM_ERROR_CORRUPT : 0;
 }
@@ -272,6 +308,12 @@ static int doctor_run(struct context *context, const struct args *args, plsm_err
 static const struct option doctor_options[N_OPTIONS] = {
     [OPT_ALL] = {.name = "all", .summary = "Check every pool of the pool directory"},
     [OPT_JSON] = {.name = "json", .summary = "Print JSON"},
+    [OPT_PROGRESS] = {.name = "progress",
+        .kind = ARG_CHOICE,
+        .value = "PROGRESS",
+        .fallback = "auto",
+        .choices = progress_choices,
+        .summary = "Show how far it is"},
 };
 
 static const struct positional doctor_positionals[] = {

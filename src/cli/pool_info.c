@@ -148,7 +148,7 @@ static int info_run(struct context *context, const struct args *args, plsm_error
 {
     scoped(ref_fini) struct ref ref = {0};
     scoped(text_fini) struct text text = {0};
-    struct pool_info info;
+    struct pool_info info = {.n_messages = 0};
     struct pool_rate rate = {.known = false};
 
     if (ref_resolve_local(args->positionals[0].text, context->dir, "pool info", &ref, err) < 0)

@@ -50,8 +50,11 @@ static void progress_put_rate(const struct progress *progress, uint64_t now_ns, 
 
 static void progress_put_count(const struct progress *progress, struct text *text)
 {
+    if (progress->words->noun == NULL)
+        return;
     human_count(text, progress->n_done);
-    text_printf(text, " %s%s", progress->words->noun, progress->n_done == 1 ? "" : "s");
+    text_printf(
+        text, " %s%s" PROGRESS_SEPARATOR, progress->words->noun, progress->n_done == 1 ? "" : "s");
 }
 
 /* "12 s left", by the pace so far. */
@@ -85,7 +88,6 @@ void progress_put_line(
 {
     text_printf(text, "%s: ", progress->words->doing);
     progress_put_count(progress, text);
-    text_str(text, PROGRESS_SEPARATOR);
     human_si(text, (double)progress->bytes_done, "B");
     if (progress->total_bytes > 0) {
         text_str(text, " of ");
@@ -102,7 +104,6 @@ void progress_put_end(const struct progress *progress, uint64_t now_ns, struct t
 {
     text_printf(text, "%s ", progress->words->done);
     progress_put_count(progress, text);
-    text_str(text, PROGRESS_SEPARATOR);
     human_si(text, (double)progress->bytes_done, "B");
     text_str(text, PROGRESS_SEPARATOR);
     human_seconds(text, progress_seconds(progress, now_ns));

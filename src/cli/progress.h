@@ -27,7 +27,7 @@
 struct progress_words {
     const char *doing; /* "feeding" */
     const char *done;  /* "fed" */
-    const char *noun;  /* "message": one of what is counted */
+    const char *noun;  /* "message": one of what is counted; NULL: only bytes are */
     bool by_bytes;     /* the pace that matters is that of bytes */
 };
 

@@ -12,6 +12,9 @@ static const struct progress_words words = {.doing = "feeding", .done = "fed", .
 static const struct progress_words by_bytes = {
     .doing = "checking", .done = "checked", .noun = "pool", .by_bytes = true};
 
+static const struct progress_words uncounted = {
+    .doing = "checking", .done = "checked", .by_bytes = true};
+
 static void check_text(struct text *text, const char *expected)
 {
     text_put(text, "", 1);
@@ -77,6 +80,11 @@ static void test_lines(void **state)
     progress.n_done = 1;
     progress_put_end(&progress, now_ns, &text);
     check_text(&text, "checked 1 pool, 312 MB, 4.0 s, 78 MB/s\n");
+    progress.words = &uncounted;
+    progress_put_end(&progress, now_ns, &text);
+    check_text(&text, "checked 312 MB, 4.0 s, 78 MB/s\n");
+    progress_put_line(&progress, now_ns, 80, &text);
+    check_text(&text, "checking: 312 MB of 300 MB, 78 MB/s");
 }
 
 static void test_narrow_terminals(void **state)

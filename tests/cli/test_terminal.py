@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import struct
 import subprocess
 import termios
@@ -203,6 +204,86 @@ def test_no_progress_of_short_work(cli):
     assert len(done.lines) == 100
     error = cli.run("feed", "a", "--progress", "always", "{}").usage("invalid value 'always' for '--progress <PROGRESS>'")
     assert "auto, never" in error["hint"]
+
+
+# A clock on which every look takes a second.
+SLOW_CLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+
+int clock_gettime(clockid_t clock, struct timespec *out)
+{
+    static int (*real)(clockid_t, struct timespec *);
+    static int looks;
+    if (!real)
+        real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    const int r = real(clock, out);
+    if (clock == CLOCK_MONOTONIC)
+        out->tv_sec += looks++;
+    return r;
+}
+"""
+
+
+@pytest.fixture
+def slow_clock(cli):
+    """The environment of a program to which everything seems to take long."""
+    if "ASAN_OPTIONS" in os.environ or not shutil.which("cc"):
+        pytest.skip("needs a C compiler, and to be loaded before anything else")
+    (cli.root / "clock.c").write_text(SLOW_CLOCK)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", "clock.so", "clock.c", "-ldl"], cwd=cli.root, check=True)
+    return {**PLAIN, "LD_PRELOAD": str(cli.root / "clock.so")}
+
+
+def test_progress_of_doctor(cli, slow_clock):
+    """On the very terminal that gets the report, which comes at the end."""
+    for name in ("a", "b"):
+        cli.create(name, "--size", "8M")
+        cli.run("feed", name, stdin=b'{"pad":"%s"}\n' % (b"x" * 1000) * 5000).ok()
+    report = "  messages:  5000 (seq 1..5000)\n  checked:   header, index, ring — 0 issues\n"
+    line = r"checking: %s[\d.]+ MB of %s MB, \d+ [kM]B/s(, \S+ s left)?"
+    one = line % ("", r"5\.\d")
+    text = cli.tty("doctor", "a", env=slow_clock).ok().text
+    end = r"\r *\rchecked 5\.\d MB, [\d.]+ s, \d+ kB/s\na: healthy\n" + re.escape(report)
+    assert re.fullmatch(rf"(\r{one} *)+" + end, text), repr(text)
+    several = line % (r"[012] pools?, ", r"(5\.\d|1\d)")
+    text = cli.tty("doctor", "--all", env=slow_clock).ok().text
+    end = r"\r *\rchecked 2 pools, 1\d MB, [\d.]+ s, \d+ kB/s\nAll 2 pools healthy\.\n"
+    assert re.match(rf"(\r{several} *)+" + end, text), repr(text)
+    assert re.search(r"checking: 0 pools, .*checking: 1 pool, ", text)
+    assert cli.tty("doctor", "a", "--progress", "never", env=slow_clock).ok().text == "a: healthy\n" + report
+    # a report in a file, progress on the terminal; errors erase the line too
+    done = cli.tty("doctor", "a", "--json", streams=("stderr",), env=slow_clock)
+    assert done.json["reports"][0]["status"] == "ok" and b"checked 5" in done.err
+    assert cli.run("doctor", "a", env=slow_clock).ok().text == "OK: a\n"
+
+
+def test_progress_of_a_file(cli, slow_clock):
+    """Where the size is known, the time that is left is, too; an error erases the line."""
+    cli.create("a", "--size", "8M")
+    path = cli.root / "in.jsonl"
+    path.write_bytes(b'{"n":1}\n' * 200_000)
+    with open(path, "rb") as file:
+        for args, stdin in ((["-f", str(path)], subprocess.DEVNULL), ([], file)):
+            screen = feed_on_terminal(cli, slow_clock, args, stdin, code=0)
+            assert re.search(r"\rfeeding: [\d ]+ messages, \S+ [kM]B of 1\.6 MB, \S+ k?/s, \S+ s left *\r", screen), screen
+            assert re.search(r"\r *\rfed 200 000 messages, 1\.6 MB, [\d.]+ s, \S+ k/s\n$", screen), repr(screen)
+    path.write_bytes(b'{"n":1}\n' * 200_000 + b"bad\n")
+    screen = feed_on_terminal(cli, slow_clock, ["-f", str(path)], subprocess.DEVNULL, code=2)
+    assert re.search(r" \rfed 200 000 messages, 1\.6 MB, .*\nerror: invalid json input\n", screen), repr(screen)
+
+
+def feed_on_terminal(cli, env, args, stdin, code):
+    """What a terminal on stderr alone shows of a feed."""
+    master, slave = pty.openpty()
+    process = subprocess.Popen([BIN, "--dir", str(cli.pools), "feed", "a", *args], env={**cli.env, **env}, stdin=stdin,
+                               stdout=subprocess.DEVNULL, stderr=slave)
+    os.close(slave)
+    screen = cli._drain(master).replace(b"\r\n", b"\n").decode()
+    os.close(master)
+    assert process.wait(timeout=DEADLINE_S) == code, screen
+    return screen
 
 
 # --- pool info
