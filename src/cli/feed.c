@@ -5,10 +5,10 @@
 #include "cli/exact.h"
 #include "cli/ingest.h"
 #include "cli/open.h"
+#include "cli/options.h"
 #include "cli/remote.h"
 #include "cli/report.h"
 #include "client/value.h"
-#include "json/write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,15 +38,6 @@ enum {
 /* With --retry the user's attempts are the patience; each of them is short. */
 #define RETRY_BUSY_TIMEOUT_MS 250
 
-static int feed_set_durability(struct feed *feed, const char *text, plsm_error_t **err)
-{
-    feed->flush = strcmp(text, "flush") == 0;
-    if (feed->flush || strcmp(text, "fast") == 0)
-        return 0;
-    error_set(err, PLSM_ERROR_USAGE, "invalid durability");
-    return error_hint(err, "Use --durability fast or --durability flush.");
-}
-
 static int feed_check_remote(const struct feed *feed, const struct args *args, plsm_error_t **err)
 {
     static const struct remote_refused refused[] = {{OPT_CREATE, REMOTE_HINT_CREATE}, {0}};
@@ -60,20 +51,14 @@ static int feed_options(struct feed *feed, const struct args *args, plsm_error_t
 {
     if (ref_resolve(args->positionals[ARG_POOL].text, feed->context->dir, &feed->ref, err) < 0)
         return -1;
-    if (args_has(args, OPT_CREATE_SIZE) && !args_has(args, OPT_CREATE))
-        return args_refuse(
-            err, "--create-size requires --create", "Add --create, or drop --create-size.");
-    if (args_has(args, OPT_CREATE_SIZE) &&
-        value_size(args_text(args, OPT_CREATE_SIZE, NULL), &feed->create_size, err) < 0)
+    if (options_create_size(args, OPT_CREATE_SIZE, OPT_CREATE, &feed->create_size, err) < 0)
         return -1;
-    if (args_has(args, OPT_CREATE_SIZE) && feed->create_size == 0)
-        feed->create_size = 1; /* as much too small, and not the word for the default */
     feed->retries = (uint32_t)args_number(args, OPT_RETRY, 0);
     feed->retry_delay_ms = RETRY_DELAY_DEFAULT_MS;
     if (args_has(args, OPT_RETRY_DELAY) && feed->retries == 0)
         return args_refuse(err, "--retry-delay requires --retry",
             "Add --retry N (at least 1), or drop --retry-delay.");
-    if (feed_set_durability(feed, args_text(args, OPT_DURABILITY, "fast"), err) < 0)
+    if (options_durability(args_text(args, OPT_DURABILITY, "fast"), &feed->flush, err) < 0)
         return -1;
     if (args_has(args, OPT_RETRY_DELAY) &&
         value_duration(args_text(args, OPT_RETRY_DELAY, NULL), &feed->retry_delay_ms, err) < 0)
@@ -84,26 +69,6 @@ static int feed_options(struct feed *feed, const struct args *args, plsm_error_t
             "Behind a broken value nobody knows where the next one begins: use --errors stop, or "
             "--in jsonl.");
     return feed_check_remote(feed, args, err);
-}
-
-/* The tags as the compact array that is stored; nothing for no tags. */
-static int feed_tags(struct feed *feed, const struct args *args, plsm_error_t **err)
-{
-    const char *tag;
-    size_t at = 0;
-
-    if (!args_has(args, OPT_TAG))
-        return 0;
-    struct json_writer writer = json_writer(&feed->tags);
-    json_array_begin(&writer);
-    while ((tag = args_next(args, OPT_TAG, &at)) != NULL)
-        json_string_lossy(&writer, view_str(tag));
-    json_array_end(&writer);
-    if (json_writer_failed(&writer))
-        return error_oom(err);
-    if (feed->tags.len > LIMIT_TAGS_BYTES)
-        return args_refuse(err, "too many tags", "The tags of a message may have 64 KiB in all.");
-    return 0;
 }
 
 static int feed_hint_missing(const struct feed *feed, const struct args *args, plsm_error_t **err)
@@ -206,7 +171,7 @@ static int feed_run(struct context *context, const struct args *args, plsm_error
 
     feed.whole = strcmp(args->spelling, "poke") == 0;
     out_init(&feed.out, STDOUT_FILENO);
-    if (feed_options(&feed, args, err) < 0 || feed_tags(&feed, args, err) < 0 ||
+    if (feed_options(&feed, args, err) < 0 || options_tags(args, OPT_TAG, &feed.tags, err) < 0 ||
         feed_open(&feed, args, err) < 0)
         return -1;
     context->progress = &feed.progress;
