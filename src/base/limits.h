@@ -19,6 +19,10 @@
 /* One record read from a stream or a file; a longer one is refused, not buffered without end. */
 #define LIMIT_RECORD_BYTES 1048576u
 
+/* One line of a captured program, as JSON text; a longer one, or one that the ring does not take,
+ * is stored in parts. What is not ended is kept in memory, for each stream. */
+#define LIMIT_LINE_BYTES 16777216u
+
 /* Pool files: smallest ring that is worth having, and the largest file we test. */
 #define LIMIT_POOL_BYTES_MAX (1ull << 46)
 
