@@ -13,6 +13,7 @@ extern const struct command command_pool_list;
 extern const struct command command_feed;
 extern const struct command command_fetch;
 extern const struct command command_follow;
+extern const struct command command_tap;
 extern const struct command command_duplex;
 extern const struct command command_doctor;
 extern const struct command command_version;

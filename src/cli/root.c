@@ -8,6 +8,7 @@ static const struct command *const root_children[] = {
     &command_feed,
     &command_fetch,
     &command_follow,
+    &command_tap,
     &command_duplex,
     &command_doctor,
     &command_version,

@@ -15,7 +15,7 @@ from conftest import DEADLINE_S
 from help_text import all_commands, help_options
 
 SHELLS = ["bash", "elvish", "fish", "powershell", "zsh"]
-COMMANDS = ["pool", "feed", "fetch", "follow", "duplex", "doctor", "version", "completion", "help"]
+COMMANDS = ["pool", "feed", "fetch", "follow", "tap", "duplex", "doctor", "version", "completion", "help"]
 SUBCOMMANDS = ["create", "info", "delete", "list", "help"]
 
 

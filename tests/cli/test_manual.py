@@ -11,7 +11,7 @@ from conftest import BIN
 from help_text import all_commands, help_commands, help_options
 
 MAN = os.path.join(os.path.dirname(BIN), "docs", "man")
-COMMANDS = ["pool", "feed", "fetch", "follow", "duplex", "doctor", "version", "completion"]
+COMMANDS = ["pool", "feed", "fetch", "follow", "tap", "duplex", "doctor", "version", "completion"]
 
 
 def page(name):

@@ -10,7 +10,7 @@ from conftest import BIN
 from help_text import all_commands, help_commands
 
 VERSION = "0.8.0"
-COMMANDS = ["pool", "feed", "fetch", "follow", "duplex", "doctor", "version", "completion"]
+COMMANDS = ["pool", "feed", "fetch", "follow", "tap", "duplex", "doctor", "version", "completion"]
 PATHS = COMMANDS + ["pool create", "pool info", "pool delete", "pool list"]
 
 
