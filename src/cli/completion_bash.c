@@ -26,6 +26,18 @@ static const char bash_head[] =
     "    done\n"
     "}\n"
     "\n"
+    "# Completes the command whose name is word $1 of the line; $2 is the present word.\n"
+    "_plasmite_command()\n"
+    "{\n"
+    "    if declare -F _command_offset >/dev/null; then\n"
+    "        _command_offset \"$1\"\n"
+    "    elif [[ $COMP_CWORD == \"$1\" && $2 != */* ]]; then\n"
+    "        COMPREPLY=($(compgen -c -- \"$2\"))\n"
+    "    else\n"
+    "        compopt -o default 2>/dev/null\n"
+    "    fi\n"
+    "}\n"
+    "\n"
     "_plasmite()\n"
     "{\n"
     "    local IFS=$' \\t\\n' cur=$2 path='' option='' dir='' help='' ended='' words='' word i "
@@ -45,7 +57,7 @@ static const char bash_head[] =
     "            continue\n"
     "        fi\n"
     "        case $path:$word in\n"
-    "            *:--) ended=1 ;;\n"
+    "            *:--) ended=$((i + 1)) ;;\n"
     "            *:--dir | *:--color) option=$word ;;\n";
 
 static const char bash_middle[] = "            *:-?*) ;;\n"
@@ -155,6 +167,10 @@ static void bash_arguments(const struct command *command, struct text *text)
             text_printf(text, "            '%s':%zu) ", command->path, i);
         bash_offer(value, positional->choices, text);
     }
+    if (command->takes_rest)
+        text_printf(text,
+            "            '%s':*) [[ -z $ended ]] || _plasmite_command \"$ended\" \"$cur\" ;;\n",
+            command->path);
 }
 
 void completion_bash(const struct command *root, struct text *text)

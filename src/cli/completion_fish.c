@@ -7,7 +7,8 @@
 static const char fish_head[] = "# Completion of plasmite and pls for fish.\n"
                                 "\n"
                                 "# Prints PATH:N, the command and the number of its arguments so "
-                                "far, then the --dir in force.\n"
+                                "far, then the --dir in force, then\n"
+                                "# how many words stand up to a `--`.\n"
                                 "function __plasmite_state\n"
                                 "    set -l words (commandline -opc)\n"
                                 "    set -l path ''\n"
@@ -15,8 +16,10 @@ static const char fish_head[] = "# Completion of plasmite and pls for fish.\n"
                                 "    set -l option ''\n"
                                 "    set -l dir ~/.plasmite/pools\n"
                                 "    set -l help ''\n"
-                                "    set -l ended ''\n"
+                                "    set -l ended\n"
+                                "    set -l seen 1\n"
                                 "    for word in $words[2..-1]\n"
+                                "        set seen (math $seen + 1)\n"
                                 "        if test -n \"$option\"\n"
                                 "            test \"$option\" = --dir; and set dir $word\n"
                                 "            set option ''\n"
@@ -28,7 +31,7 @@ static const char fish_head[] = "# Completion of plasmite and pls for fish.\n"
                                 "        end\n"
                                 "        switch \"$path:$word\"\n"
                                 "            case '*:--'\n"
-                                "                set ended 1\n"
+                                "                set ended $seen\n"
                                 "            case '*:--dir' '*:--color'\n"
                                 "                set option $word\n"
                                 "            case '*:--dir=*'\n"
@@ -40,7 +43,7 @@ static const char fish_middle[] =
     "                set n (math $n + 1)\n"
     "        end\n"
     "    end\n"
-    "    printf '%s\\n' \"$help$path:$n\" (string replace -r '^~/' ~/ -- $dir)\n"
+    "    printf '%s\\n' \"$help$path:$n\" (string replace -r '^~/' ~/ -- $dir) $ended\n"
     "end\n"
     "\n"
     "# Whether the state is one of these patterns.\n"
@@ -62,6 +65,13 @@ static const char fish_middle[] =
     "    for file in $state[2]/*.plasmite\n"
     "        string replace -r '^.*/' '' -- $file | string replace -r '\\.plasmite$' ''\n"
     "    end\n"
+    "end\n"
+    "\n"
+    "# The words up to a `--`, if there is one and the command is $argv[1].\n"
+    "function __plasmite_ended\n"
+    "    set -l state (__plasmite_state)\n"
+    "    string match -q -- \"$argv[1]:*\" $state[1]; and test (count $state) = 3; and echo "
+    "$state[3]\n"
     "end\n"
     "\n"
     "complete -c plasmite -f\n"
@@ -155,6 +165,11 @@ static void fish_command(const struct command *command, struct text *text)
     }
     for (size_t i = 0; i < command->n_options; i++)
         fish_option(command->path, &command->options[i], text);
+    if (command->takes_rest)
+        text_printf(text,
+            "complete -c plasmite -n '__plasmite_ended \"%s\" >/dev/null' -x -a "
+            "'(__fish_complete_subcommand --fcs-skip=(__plasmite_ended \"%s\"))'\n",
+            command->path, command->path);
 }
 
 void completion_fish(const struct command *root, struct text *text)

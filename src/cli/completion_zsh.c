@@ -99,7 +99,7 @@ static void zsh_children(const struct command *command, struct text *text)
     text_str(text, "    '1: :->command' '*:: :->arguments' && return\n"
                    "  case $state in\n"
                    "    command)\n"
-                   "      commands=(\n");
+                   "      subcommands=(\n");
     for (size_t i = 0; command->children[i] != NULL; i++) {
         text_printf(text, "        '%s:", command->children[i]->name);
         zsh_escaped(command->children[i]->summary, text);
@@ -107,7 +107,7 @@ static void zsh_children(const struct command *command, struct text *text)
     }
     text_str(text, "        'help:Print help for a command'\n"
                    "      )\n"
-                   "      _describe command commands\n"
+                   "      _describe command subcommands\n"
                    "      ;;\n"
                    "    arguments)\n");
     if (command->path[0] == '\0')
@@ -150,10 +150,18 @@ static void zsh_command(const struct command *command, struct text *text)
     text_str(text, "() {\n");
     if (command->children != NULL)
         text_str(text, "  local curcontext=$curcontext context state state_descr line\n"
-                       "  local -a commands\n"
+                       "  local -a subcommands\n"
                        "  local -A opt_args\n");
     if (root)
         text_str(text, "  local plasmite_dir\n");
+    if (command->takes_rest) /* behind "--" stands a command line of its own */
+        text_str(text, "  local -i at=${words[(i)--]}\n"
+                       "  if (( at < CURRENT )); then\n"
+                       "    shift $at words\n"
+                       "    (( CURRENT -= at ))\n"
+                       "    _normal\n"
+                       "    return\n"
+                       "  fi\n");
     text_printf(text, "  _arguments %s-s -S \\\n", command->children != NULL ? "-C " : "");
     for (size_t i = 0; i < command->n_options; i++)
         zsh_option(&command->options[i], false, text);

@@ -161,6 +161,11 @@ def homes(cli):
         (["pool", "create", ""], []),
         (["pool", "create", "--s"], ["--size"]),
         (["doctor", "--a"], ["--all"]),
+        (["tap", "chat", ""], []),
+        (["tap", "chat", "--", "plasmite-no-such-com"], []),
+        (["tap", "chat", "--q"], ["--quiet"]),
+        (["tap", "chat", "--", "--q"], []),
+        (["follow", "--", "chat", "compge"], []),
     ],
 )
 def test_bash_completes(bash, words, expected):
@@ -197,6 +202,10 @@ def test_bash_offers_every_option_of_each_command(cli, bash):
     for words, help_text in all_commands(cli):
         offered = bash.complete(*words, "--")
         assert sorted(offered) == sorted(f"--{name}" for name in help_options(help_text))
+
+
+def test_bash_completes_the_wrapped_command(bash):
+    assert "compgen" in bash.complete("tap", "chat", "--create", "--", "compge")
 
 
 # Terminals --------------------------------------------------------------------------------------
@@ -265,11 +274,14 @@ def test_bash_in_a_terminal(homes, terminal):
     shell.expect("pls follow chat --format=j", "follow", "chat", "--format=jsonl")
     shell.expect("pls feed chat --file da", "feed", "chat", "--file", "data.json")
     shell.expect("pls --dir po", "--dir", "pools/")
+    shell.expect("pls tap chat -- compge", "tap", "chat", "--", "compgen")
+    shell.expect("pls tap chat -- cat da", "tap", "chat", "--", "cat", "data.json")
 
 
 def test_zsh_in_a_terminal(homes, terminal):
     path = homes.root / "_plasmite"
     path.write_text(script(homes, "zsh"))
+    (homes.root / "data.json").write_text("{}")
     shell = terminal(
         ["zsh", "-f", "-i"],
         ["autoload -Uz compinit", "compinit -D -u", f"source {path}"],
@@ -278,6 +290,10 @@ def test_zsh_in_a_terminal(homes, terminal):
     shell.expect("pls follow my", "follow", "my pool")
     shell.expect("pls follow chat --format=j", "follow", "chat", "--format=jsonl")
     shell.expect("pls --dir pools follow el", "--dir", "pools", "follow", "elsewhere")
+    shell.expect("pls tap ch", "tap", "chat")
+    shell.expect("pls tap chat --q", "tap", "chat", "--quiet")
+    shell.expect("pls tap chat -- dirna", "tap", "chat", "--", "dirname")
+    shell.expect("pls tap chat -q -- basename da", "tap", "chat", "-q", "--", "basename", "data.json")
 
 
 @pytest.mark.parametrize(
@@ -292,6 +308,10 @@ def test_zsh_in_a_terminal(homes, terminal):
         ("plasmite help pool d", ["delete"]),
         ("plasmite doctor --a", ["--all"]),
         ("plasmite fetch chat ", []),
+        ("plasmite tap c", ["chat", "ci"]),
+        ("plasmite tap chat ", []),
+        ("plasmite --dir pools tap chat -q -- dirnam", ["dirname"]),
+        ("plasmite tap chat -- cat pool", ["pools/"]),
     ],
 )
 def test_fish_completes(homes, line, expected):
