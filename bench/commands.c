@@ -6,5 +6,6 @@ const struct bench_op bench_ops[] = {
     {"follow_jsonl", bench_follow_jsonl},
     {"feed_follow", bench_feed_follow},
     {"oneshot", bench_oneshot},
+    {"tap_lines", bench_tap_lines},
     {NULL, NULL},
 };

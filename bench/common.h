@@ -40,5 +40,6 @@ void bench_feed_jsonl(void);
 void bench_follow_jsonl(void);
 void bench_feed_follow(void);
 void bench_oneshot(void);
+void bench_tap_lines(void);
 
 #endif

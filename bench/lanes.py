@@ -266,6 +266,13 @@ LANES = [
         floor=cli("follow_jsonl", WHERE, field="cat"),
         floor_name="grep -F",
     ),
+    Lane(
+        "tap_lines/80B/1w",
+        "msg/s",
+        cli("tap_lines", field="tap"),
+        floor=cli("tap_lines", field="cat"),
+        floor_name="cat | cat",
+    ),
     *both_percentiles("feed_follow/16B/1w1r/cli", feed_follow_lane, (80.0, None)),
     oneshot_lane("feed", "2100"),
     oneshot_lane("fetch", "1800"),
