@@ -201,7 +201,7 @@ static void cut_line(const char *pattern, size_t pattern_len, size_t len, uint64
     assert_memory_equal(back.data, line.data, whole);
     assert_int_equal(lines.n_lines, 1);
     /* memory: one message, and not the line */
-    assert_true(lines.text.capacity <= 2 * (LIMIT_LINE_BYTES + 4096));
+    assert_true(lines.text.capacity <= 2 * ((size_t)LIMIT_LINE_BYTES + 4096));
     stop(&lines, &stored);
 }
 

@@ -134,12 +134,14 @@ static void tap_say(const struct tap *tap, struct text *text)
 void tap_say_start(const struct tap *tap)
 {
     scoped(text_fini) struct text text = {0};
+    scoped(text_fini) struct text command = {0};
 
+    for (size_t i = 0; i < tap->n_argv; i++)
+        exact_token(&command, tap->argv[i]);
     text_str(&text, "tapping ");
     text_printable(&text, view_str(tap->ref.text));
     text_str(&text, " <-");
-    for (size_t i = 0; i < tap->n_argv; i++)
-        exact_token(&text, tap->argv[i]);
+    text_printable(&text, buf_view(&command.buf));
     text_str(&text, "\n");
     tap_say(tap, &text);
 }

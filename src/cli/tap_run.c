@@ -156,13 +156,15 @@ static void stream_read(struct tap *tap, struct tap_stream *stream)
  * whoever it left behind, and who still holds its pipes, is not waited for. */
 static void tap_events(struct tap *tap)
 {
-    int signo;
-    while ((signo = spawn_event(&tap->child)) != 0) {
-        if (signo == SIGCHLD)
-            tap->ended = tap->ended || spawn_ended(&tap->child);
-        else if (tap->ended)
-            tap->stop = true;
-    }
+    bool any = false;
+    for (int signo; (signo = spawn_event(&tap->child)) != 0; any = true)
+        if (signo != SIGCHLD)
+            tap->stop = tap->stop || tap->ended;
+        else if (!tap->ended)
+            tap->ended = spawn_ended(&tap->child);
+    /* so many may have come that the pipe had no room for the one that matters */
+    if (any && !tap->ended)
+        tap->ended = spawn_ended(&tap->child);
 }
 
 static int tap_timeout_ms(const struct tap *tap)
@@ -207,12 +209,6 @@ static bool tap_is_open(const struct tap *tap)
     return tap->streams[TAP_STDOUT].fd >= 0 || tap->streams[TAP_STDERR].fd >= 0;
 }
 
-static bool tap_is_passing(const struct tap *tap)
-{
-    return stream_is_passing(&tap->streams[TAP_STDOUT]) ||
-           stream_is_passing(&tap->streams[TAP_STDERR]);
-}
-
 /* Whatever lies in the pipe is taken along, without waiting for more. */
 static void stream_drain(struct tap *tap, struct tap_stream *stream)
 {
@@ -229,7 +225,8 @@ static void stream_drain(struct tap *tap, struct tap_stream *stream)
         stream_end(tap, stream);
 }
 
-/* Until both streams end, or the program does whose output cannot be stored. */
+/* Until both streams end, or the program does whose output cannot be stored. A stream is read to
+ * its end only when all of it was passed on, so nothing is left to be done afterwards. */
 static void tap_capture(struct tap *tap)
 {
     while (!tap->stop && (tap->err == NULL ? tap_is_open(tap) : !tap->ended))
@@ -290,9 +287,6 @@ static int tap_run_program(struct tap *tap, struct view start, plsm_error_t **er
     tap->streams[TAP_STDERR].fd = tap->child.stderr_fd;
     if (tap_attend(tap, start, &status, err) < 0)
         return -1;
-    tap->ended = true;
-    while (!tap->stop && tap_is_passing(tap))
-        tap_turn(tap);
     tap_say_end(tap, status);
     return tap_code(status);
 }

@@ -5,6 +5,7 @@ import pty
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -224,32 +225,26 @@ def test_a_slow_reader_loses_nothing(cli):
     assert len(lines(cli)) == 100000
 
 
-def test_a_reader_that_is_slow_on_stdout_gets_stderr(cli):
+@pytest.mark.parametrize("kind", ["pipe", "socket"])
+def test_a_reader_that_is_slow_on_stdout_gets_stderr(cli, kind):
     script = """
 import os, select, sys, threading
 threading.Thread(target=lambda: os.write(1, b'x\\n' * 1000000)).start()
 while select.select([], [1], [], 0.05)[1]: pass
 os.write(2, b'stdout is full\\n')
 """
-    running = start_tap(cli, *python(script))
-    assert running.err_line() == b"stdout is full"
-    done = running.finish()
-    assert done.code == 0 and done.out == b"x\n" * 1000000
-
-
-def test_sockets_are_served_without_waiting(cli):
-    import socket
-    ours, theirs = socket.socketpair()
+    ours, theirs = socket.socketpair() if kind == "socket" else map(open, os.pipe(), "rw")
     with ours, theirs:
         process = subprocess.Popen(
-            [BIN, "--dir", cli.pools, "tap", "demo", "--create", "--", "seq", "200000"],
-            env=cli.env, stdin=subprocess.DEVNULL, stdout=theirs,
+            [BIN, "--dir", cli.pools, "tap", "demo", "--create", "--", *python(script)],
+            env=cli.env, stdin=subprocess.DEVNULL, stdout=theirs, stderr=subprocess.PIPE,
         )
         theirs.close()
-        ours.settimeout(DEADLINE_S)
-        received = b"".join(iter(lambda: ours.recv(65536), b""))
-        assert process.wait(DEADLINE_S) == 0
-    assert received == b"".join(b"%d\n" % i for i in range(1, 200001))
+        assert select.select([process.stderr], [], [], DEADLINE_S)[0], "stderr was held up"
+        assert process.stderr.readline() == b"stdout is full\n"
+        received = b"".join(iter(lambda: os.read(ours.fileno(), 65536), b""))
+        assert received == b"x\n" * 1000000
+        assert process.communicate(timeout=DEADLINE_S) == (None, b"") and process.returncode == 0
 
 
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
@@ -355,8 +350,37 @@ def test_the_child_begins_with_default_signals(cli):
     assert tap(cli, *shell("yes | head -n 1"), pool="yes").ok().out == b"y\n"
 
 
-def test_ctrl_c_reaches_the_child_once(cli):
-    script = """
+class Terminal:
+    """tap in the foreground of a terminal of its own."""
+
+    def __init__(self, cli, *args):
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            os.chdir(cli.root)
+            os.execve(BIN, [BIN, "--dir", str(cli.pools), "tap", "demo", "--create", "--", *args], cli.env)
+        self.screen = b""
+
+    def type(self, text):
+        os.write(self.master, text)
+
+    def wait(self, text):
+        deadline = time.monotonic() + DEADLINE_S
+        while text not in self.screen:
+            ready, _, _ = select.select([self.master], [], [], max(deadline - time.monotonic(), 0))
+            assert ready, self.screen
+            self.screen += os.read(self.master, 4096)
+
+    def has_handled(self, signo):
+        with open(f"/proc/{self.pid}/status", encoding="utf-8") as file:
+            return not int(re.search(r"ShdPnd:\s+(\w+)", file.read())[1], 16) & 1 << (signo - 1)
+
+    def finish(self):
+        self.wait(b"tapped ")
+        os.close(self.master)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+COUNTING = """
 import os, signal
 n = 0
 def count(*_):
@@ -364,33 +388,39 @@ def count(*_):
     n += 1
     os.write(1, b'int %d\\n' % n)
 signal.signal(signal.SIGINT, count)
+"""
+
+
+def test_ctrl_c_reaches_the_child(cli):
+    script = COUNTING + "os.write(1, b'ready\\n'); os.read(0, 100); os.write(1, b'count %d\\n' % n)"
+    terminal = Terminal(cli, *python(script))
+    terminal.wait(b"\nready")
+    terminal.type(b"\x03")
+    terminal.wait(b"int 1")
+    terminal.type(b"\n")
+    terminal.wait(b"count 1")
+    assert terminal.finish() == 0
+
+
+def test_ctrl_c_is_not_sent_twice(cli):
+    """The child is in no foreground group: what tap got from the key is not meant for it."""
+    os.mkfifo(cli.root / "gate")
+    script = COUNTING + """
+os.setpgid(0, 0)
 os.write(1, b'ready\\n')
-os.read(0, 100)
+open('gate').read()
 os.write(1, b'count %d\\n' % n)
 """
-    pid, master = pty.fork()
-    if pid == 0:
-        os.execve(BIN, [BIN, "--dir", str(cli.pools), "tap", "demo", "--create", "--", *python(script)], cli.env)
-    screen = b""
-
-    def wait(text):
-        nonlocal screen
-        deadline = time.monotonic() + DEADLINE_S
-        while text not in screen:
-            ready, _, _ = select.select([master], [], [], max(deadline - time.monotonic(), 0))
-            assert ready, screen
-            screen += os.read(master, 4096)
-
-    wait(b"\nready")
-    os.write(master, b"\x03")
-    wait(b"int 1")
-    os.kill(pid, signal.SIGINT)  # this one only tap has got
-    wait(b"int 2")
-    os.write(master, b"\n")
-    wait(b"count 2")
-    wait(b"exit 0")
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    os.close(master)
+    terminal = Terminal(cli, *python(script))
+    terminal.wait(b"\nready")
+    terminal.type(b"\x03")
+    terminal.wait(b"^C")
+    until(lambda: terminal.has_handled(signal.SIGINT))
+    os.kill(terminal.pid, signal.SIGINT)  # this one is
+    terminal.wait(b"int 1")
+    (cli.root / "gate").write_text("")
+    terminal.wait(b"count 1")
+    assert terminal.finish() == 0
 
 
 # Terminals --------------------------------------------------------------------------------------
