@@ -241,8 +241,7 @@ static const struct option feed_option_table[N_OPTIONS] = {
         .fallback = "stop",
         .choices = errors_choices,
         .summary = "At a bad record; after a skip feed exits 1",
-        .details = "At a bad record: stop, or skip it, tell of it on stderr and go on. After "
-                   "skipping any, feed exits 1."},
+        .details = "At a bad record: stop, or skip it with a notice; feed exits 1 then."},
     [OPT_PROGRESS] = {.name = "progress",
         .kind = ARG_CHOICE,
         .value = "PROGRESS",
