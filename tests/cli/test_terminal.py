@@ -157,7 +157,7 @@ class Fed:
 
     def finish(self):
         self.process.stdin.close()
-        self.screen += Cli._drain(self.master)
+        self.screen += Cli.drain(self.master)
         os.close(self.master)
         return self.process.wait(timeout=DEADLINE_S), self.screen.replace(b"\r\n", b"\n").decode()
 
@@ -280,7 +280,7 @@ def feed_on_terminal(cli, env, args, stdin, code):
     process = subprocess.Popen([BIN, "--dir", str(cli.pools), "feed", "a", *args], env={**cli.env, **env}, stdin=stdin,
                                stdout=subprocess.DEVNULL, stderr=slave)
     os.close(slave)
-    screen = cli._drain(master).replace(b"\r\n", b"\n").decode()
+    screen = cli.drain(master).replace(b"\r\n", b"\n").decode()
     os.close(master)
     assert process.wait(timeout=DEADLINE_S) == code, screen
     return screen
@@ -295,7 +295,7 @@ def screen_of(cli, columns, *args, env):
     process = subprocess.Popen([BIN, "--dir", str(cli.pools), *args], env={**cli.env, **env}, cwd=cli.root,
                                stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
-    screen = cli._drain(master).replace(b"\r\n", b"\n").decode()
+    screen = cli.drain(master).replace(b"\r\n", b"\n").decode()
     os.close(master)
     assert process.wait(timeout=DEADLINE_S) == 0, screen
     return screen
