@@ -68,27 +68,29 @@ static const char *const durability_choices[] = {"fast", "flush", NULL};
 
 static const struct option tap_options[N_OPTIONS] = {
     [OPT_CREATE] = {.name = "create",
-        .summary = "Create the pool, and its directory, if it does not exist"},
+        .summary = "Create the pool if it does not exist",
+        .details = "Create the pool, and its directory, if it does not exist."},
     [OPT_CREATE_SIZE] = {.name = "create-size",
         .kind = ARG_TEXT,
         .value = "CREATE_SIZE",
         .fallback = "1M",
-        .summary = "Size of a created pool, e.g. 64K, 8M; requires --create"},
+        .summary = "Size of a created pool; requires --create",
+        .details = "Size of a created pool, e.g. 64K or 8M; requires --create."},
     [OPT_TAG] = {.name = "tag",
         .alias = "descrip",
         .repeatable = true,
         .kind = ARG_TEXT,
         .value = "TAG",
-        .summary = "Tag each captured line; repeatable, order is kept"},
+        .summary = "Tag each line; repeatable, order is kept"},
     [OPT_QUIET] = {.name = "quiet",
         .letter = 'q',
-        .summary = "Capture only: do not pass the output on"},
+        .summary = "Only capture: do not pass the output on"},
     [OPT_DURABILITY] = {.name = "durability",
         .kind = ARG_TEXT,
         .value = "DURABILITY",
         .fallback = "fast",
         .choices = durability_choices,
-        .summary = "fast, or flush: on stable storage before it is passed on",
+        .summary = "flush: on stable storage before it is shown",
         .details = "fast: survives the death of any process. flush: on stable storage before it "
                    "is passed on, so that what was seen survives a power loss."},
 };
@@ -102,23 +104,20 @@ const struct command command_tap = {
     .path = "tap",
     .summary = "Capture command output into a local pool",
     .about = "Capture command output into a local pool: run a command, pass its output on "
-             "unchanged, and store each\nline as a message as soon as it ends, between one "
-             "message that it started and one how it ended.",
+             "unchanged, and store each line as a message as soon as it ends, between a message "
+             "of the start and one of the end.",
     .usage = "[OPTIONS] <POOL> -- <COMMAND>...",
-    .notes =
-        "The `--` is required before wrapped command args. Exits with the wrapped command's exit "
-        "status,\nor 128 + N if signal N ended it; SIGINT, SIGTERM, SIGHUP and SIGQUIT are handed "
-        "on to it.\n",
+    .notes = "The `--` is required before wrapped command args. The exit code is the\n"
+             "wrapped command's exit status, or 128 + N if signal N ended it. SIGINT,\n"
+             "SIGTERM, SIGHUP and SIGQUIT are handed on to it.\n",
     .examples =
-        "Messages:\n"
-        "  {\"cmd\":[\"make\",\"-k\"],\"kind\":\"start\"}                        tagged lifecycle\n"
-        "  {\"kind\":\"line\",\"line\":\"text\",\"stream\":\"stdout\"}           or stderr; with "
-        "your "
+        "Messages, in this order:\n"
+        "  {\"cmd\":[\"make\",\"-k\"],\"kind\":\"start\"}           tagged lifecycle\n"
+        "  {\"kind\":\"line\",\"line\":\"text\",\"stream\":\"stdout\"}   or stderr; with your "
         "tags\n"
-        "  {\"code\":0,\"elapsed_ms\":1234,\"kind\":\"exit\"}                or "
-        "\"signal\":\"SIGTERM\"\n"
-        "  A line that one message does not take comes in parts: \"part\":1, 2, ... of which all\n"
-        "  but the last have \"more\":true. What is not UTF-8 becomes U+FFFD in the pool alone.\n"
+        "  {\"code\":0,\"elapsed_ms\":1234,\"kind\":\"exit\"}      or \"signal\":\"SIGTERM\"\n"
+        "  A line that is too long for one message comes in parts: \"part\":1, 2, ... of\n"
+        "  which all but the last have \"more\":true. What is not UTF-8 becomes U+FFFD.\n"
         "\n"
         "Examples:\n"
         "  plasmite tap build --create -- cargo build\n"

@@ -71,6 +71,7 @@ SHORT_FRAGMENTS = {
         "finite SPEED >= 0", "requires --tail or --since", "They reject --create", "Exit 124",
     ],
     "duplex": ["Terminal input requires --me", "remote refs expose no auth/TLS", "Exits 124"],
+    "tap": ["<POOL> -- <COMMAND>...", "requires --create", "wrapped command's exit status"],
     "doctor": ["<POOL|--all>", "Exits nonzero when corruption"],
 }
 
