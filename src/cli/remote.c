@@ -98,8 +98,10 @@ static int remote_token_file(const char *path, struct buf *out_token, plsm_error
     while (out_token->len > start && strchr(BLANKS, out_token->data[out_token->len - 1]) != NULL)
         out_token->len--;
     out_token->len -= start;
+    if (out_token->len == 0)
+        return remote_file_error("token file is empty", path, 0, hint, err);
     memmove(out_token->data, out_token->data + start, out_token->len);
-    return out_token->len == 0 ? remote_file_error("token file is empty", path, 0, hint, err) : 0;
+    return 0;
 }
 
 static int remote_ca_file(const char *path, struct buf *out_pem, plsm_error_t **err)
@@ -110,7 +112,7 @@ static int remote_ca_file(const char *path, struct buf *out_pem, plsm_error_t **
     const int errnum = remote_read_file(path, out_pem);
     if (errnum != 0)
         return remote_file_error("failed to read TLS CA file", path, errnum, hint, err);
-    if (memmem(out_pem->data, out_pem->len, begin, sizeof(begin) - 1) == NULL)
+    if (out_pem->len == 0 || memmem(out_pem->data, out_pem->len, begin, sizeof(begin) - 1) == NULL)
         return remote_file_error("TLS CA file has no certificate", path, 0, hint, err);
     return 0;
 }
