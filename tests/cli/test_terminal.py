@@ -124,6 +124,18 @@ def test_errors_and_notices_on_a_terminal(cli):
     assert screen.code == 124 and is_safe(screen.out) and f"(pool: {SHOWN})" in screen.text
 
 
+def test_tap_and_duplex_on_a_terminal(cli):
+    """What tap says of itself; what the command prints is passed on byte by byte."""
+    screen = cli.tty("tap", RAW, "--create", "--", "sh", "-c", "exit 0", RAW, env=PLAIN).ok()
+    assert is_safe(screen.out) and f"tapping {SHOWN} <- sh" in screen.text and f"-> {SHOWN} exit 0" in screen.text
+    screen = cli.tty("tap", RAW, "--", "nope" + RAW, env=PLAIN)
+    assert screen.code == 2 and is_safe(screen.out) and f"not found: nope{SHOWN}" in screen.text
+    raw = RAW[len("\x1b[31m\x07"):]
+    cli.run("feed", "a", "--create", '{"k":"' + raw + '"}').ok()
+    screen = cli.tty("duplex", "a", "--me", "x", "-n", "1", "--timeout", "100ms", streams=("stdin", "stdout"), env=PLAIN)
+    assert screen.code == 124 and is_safe(screen.out) and f'"k": "{IN_JSON}"' in screen.text
+
+
 def test_file_names_that_are_not_text_on_a_terminal(cli):
     """0x9b alone starts a control sequence on a terminal of eight bits."""
     cli.create("a")
