@@ -1,4 +1,4 @@
-#include "ingest_check.h"
+#include "tests/fuzz/ingest_check.h"
 
 #include "base/limits.h"
 #include "cli/ingest.h"

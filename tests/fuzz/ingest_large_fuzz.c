@@ -1,6 +1,6 @@
 /* As ingest_fuzz.c, for streams with records near the limit and beyond it, which are slow: three
  * bytes 0xf8 C N of the input stand for N times 8192 bytes C. */
-#include "ingest_check.h"
+#include "tests/fuzz/ingest_check.h"
 
 #include "base/buf.h"
 
