@@ -58,7 +58,9 @@ static struct context main_context(const struct args *args)
     };
     const char *mode = main_color_mode(args);
     context.color = main_color(mode, context.stdout_tty);
-    context.color_always = mode != NULL && strcmp(mode, "always") == 0;
+    /* only if it was asked for: CLICOLOR_FORCE may be set for a whole machine, and scripts read
+     * what we print into pipes */
+    context.color_always = args->color.text != NULL && strcmp(args->color.text, "always") == 0;
     context.stderr_color = context.stderr_tty && main_color(mode, context.stderr_tty);
     return context;
 }

@@ -46,9 +46,8 @@ const char manual_environment[] =
     "\\fB\\-\\-dir\\fR is given.\n"
     ".TP\n\\fBNO_COLOR\\fR, \\fBCLICOLOR_FORCE\\fR, \\fBTERM\\fR\nUnless \\fB\\-\\-color\\fR says\n"
     "always or never: nothing is coloured where \\fBNO_COLOR\\fR is set and not empty; else\n"
-    "everything is, as by \\fB\\-\\-color always\\fR, where \\fBCLICOLOR_FORCE\\fR is set, not "
-    "empty\n"
-    "and not 0; else nothing where \\fBTERM\\fR is \\(lqdumb\\(rq.\n"
+    "everything but compact JSON is where \\fBCLICOLOR_FORCE\\fR is set, not empty and not 0,\n"
+    "also in pipes; else nothing where \\fBTERM\\fR is \\(lqdumb\\(rq.\n"
     ".TP\n\\fBLC_ALL\\fR, \\fBLC_CTYPE\\fR, \\fBLANG\\fR\nPictures on a terminal are drawn in "
     "ASCII\n"
     "where the first of these that is not empty names no UTF-8 locale.\n";

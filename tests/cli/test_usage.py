@@ -466,7 +466,11 @@ def test_colour_on_a_terminal(demo, env, flags, coloured):
 
 @pytest.mark.parametrize("value,coloured", [("1", True), ("0", False), ("", False)])
 def test_forced_colour_in_a_pipe(demo, value, coloured):
-    assert ("\x1b" in demo.run("fetch", "demo", "1", env={"CLICOLOR_FORCE": value}).ok().text) == coloured
+    """Where people read; what programs read stays as it is, lest a variable set once breaks every script."""
+    shown = demo.run("follow", "demo", "--tail", "1", "--replay", "0", env={"CLICOLOR_FORCE": value}).ok()
+    assert ("\x1b" in shown.text) == coloured
+    assert demo.run("fetch", "demo", "1", env={"CLICOLOR_FORCE": value}).ok().json["seq"] == 1
+    assert "\x1b" in demo.bare("--color", "always", "--dir", demo.pools, "fetch", "demo", "1").ok().text
 
 
 def test_errors_on_a_terminal(demo):
