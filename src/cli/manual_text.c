@@ -77,7 +77,7 @@ static const struct manual_text texts[] = {
             "that were overwritten before they could be read are reported on standard error.\n",
         .exit_status = ".TP\n0\nThe one message (\\fB\\-\\-one\\fR) or the replay was printed.\n"
                        ".TP\n124\n\\fB\\-\\-timeout\\fR expired.\n"},
-    {.path = "doctor", .exit_status = ".TP\n0\nEvery pool is healthy.\n"},
+    {.path = "doctor", .exit_status = ".TP\n0\nEvery pool is healthy, or was repaired.\n"},
     {.path = "pool",
         .exit_status =
             ".TP\n0\nDone. \\fBpool delete\\fR tries all names and exits with the code of\n"

@@ -38,8 +38,8 @@ static const char *report_fallback_hint(const plsm_error_t *err)
     case PLSM_ERROR_PERMISSION:
         return "Check permissions and the owner of the pool file and its directory.";
     case PLSM_ERROR_CORRUPT:
-        return "Check the pool with `plasmite doctor`. Recreate the pool, or restore it from a "
-               "copy.";
+        return "Check the pool with `plasmite doctor <pool>`; `plasmite doctor <pool> --repair` "
+               "keeps what is intact. Recreate the pool, or restore it from a copy, if nothing is.";
     case PLSM_ERROR_IO: return "Check the disk, free space and the path, then try again.";
     case PLSM_ERROR_USAGE:
     case PLSM_ERROR_NOT_FOUND:

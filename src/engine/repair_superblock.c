@@ -170,6 +170,8 @@ int repair_superblock(
         }
         if (superblock_rebuild(image, &damaged, out_superblock))
             return 0;
+        return error_set(
+            err, PLSM_ERROR_CORRUPT, "nothing in the file tells that and how it was a pool");
     }
     if (err != NULL) {
         *err = failed;

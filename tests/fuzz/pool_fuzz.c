@@ -3,7 +3,8 @@
  * An input is a list of patches to a small pool with a few messages (made once, the same bytes in
  * every run): offset (2 bytes, little-endian), length (1 byte), bytes. When bit 7 of the first
  * byte is set the superblock's checksum is made right afterwards, so that its fields are reached
- * too. Then everything that reads is called, and an append. */
+ * too. Then everything that reads is called, and an append; and a repair, which must leave a sound
+ * pool or the file as it was. */
 #include "base/clock.h"
 #include "base/crc32c.h"
 #include "engine/format.h"
@@ -135,6 +136,36 @@ static void read_all(struct pool *pool)
     (void)cursor_seek_seq(&cursor, pool, 30, NULL);
 }
 
+/* Afterwards the pool is sound and gives no seq out again, or the file is untouched. */
+static void repair(const uint8_t *bytes)
+{
+    const struct message message = {.data = view_str("{\"late\":true}")};
+    struct pool_repaired repaired = {0};
+    struct pool *pool = NULL;
+    struct pool_report report;
+    struct appended appended;
+    plsm_error_t *error = NULL;
+
+    const int r = pool_repair(path, NULL, &repaired, &error);
+    if (r != POOL_OK) {
+        uint8_t after[FILE_SIZE];
+        plsm_error_free(error);
+        read_file(after);
+        check(memcmp(after, bytes, FILE_SIZE) == 0);
+        return;
+    }
+    check(unlink(repaired.copy_path) == 0);
+    check(pool_open(path, POOL_WRITE, NULL, &pool, NULL) == POOL_OK);
+    check(pool_verify(pool, &report, NULL) == 0 && report.n_issues == 0);
+    check(report.n_messages == repaired.n_kept);
+    check(pool_append(pool, &message, 1, &appended, NULL) == POOL_OK);
+    check(repaired.n_kept == 0 || appended.first_seq > repaired.newest_seq);
+    read_all(pool);
+    check(pool_verify(pool, &report, NULL) == 0 && report.n_issues == 0);
+    pool_close(pool);
+    pool_repaired_fini(&repaired);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     const struct pool_open_options options = {.busy_timeout_ms = 0};
@@ -163,6 +194,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             read_all(pool);
         pool_close(pool);
     }
+    unlink(path);
+    write_file(bytes);
+    repair(bytes);
     unlink(path);
     return 0;
 }
