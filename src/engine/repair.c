@@ -161,8 +161,8 @@ static int repair_create(const struct repair *repair, const char *path, mode_t m
     if (size > 0 && file_allocate(fd, size) < 0) {
         error_io(err, errno, "no room for a copy of the pool");
         return error_hint(err,
-            "A repair needs %llu bytes free beside the pool, twice its size. Nothing was changed.",
-            2 * (unsigned long long)old->st_size);
+            "A repair needs %llu bytes free beside the pool. Nothing was changed.",
+            (unsigned long long)repair->superblock.file_size + (unsigned long long)old->st_size);
     }
     const int made = fd;
     fd = -1; /* the caller owns it now */
@@ -186,6 +186,7 @@ static int repair_mend(
     if (pool_adopt(fd, POOL_WRITE, &repair->superblock, repair->path, &repair->work, err) < 0)
         return -1;
     fd = -1; /* the pool owns it now */
+    progress_tell(&repair->progress, size);
     if (repair_ring(repair->work, &repair->progress, size, out_repaired, err) < 0)
         return -1;
     if (atomic_load_explicit(&repair->truncated, memory_order_relaxed))
@@ -252,6 +253,7 @@ static int repair_copy_aside(struct repair *repair, char **out_path, plsm_error_
     if (fd < 0)
         return -1;
     int r = 0;
+    progress_tell(&repair->progress, base);
     if (repair_copy(repair, fd, size, base) < 0)
         r = error_io(err, errno, "failed to copy the pool");
     else

@@ -10,8 +10,11 @@
 
 #include <assert.h>
 
-/* Laps that are tried where nothing but the checksums tells the position: 128 GiB appended each. */
-#define FOLDS_MAX 64
+/* Values that the upper half of a position's count of steps may have: half an exabyte appended. */
+#define FOLDS (UINT64_C(1) << 22)
+
+/* Samples that are tried so when the ones before lead nowhere. */
+#define FOLDED_SAMPLES 3
 
 /* A pad's length must fit its header. */
 #define HOLE_MAX (UINT64_C(1) << 31)
@@ -74,25 +77,38 @@ static void lap_consider(struct lap_votes *votes, uint64_t lap)
     votes->lap = lap;
 }
 
-/* Finds the newest lap from the messages alone. */
+/* A wrong lap may have the right checksums in a part of the ring, hardly in all of it. */
+static bool lap_is_certain(const struct lap_votes *votes)
+{
+    return votes->n_best == votes->n_samples;
+}
+
+/* Tries all positions that one sample may have. Several laps may have the same checksums; then
+ * any of them will do, and the earliest is taken. */
+static void lap_unfold(struct lap_votes *votes, const struct sample *sample)
+{
+    const uint64_t ring_size = votes->pool->ring_size;
+
+    for (uint64_t high = 0; high < FOLDS && !lap_is_certain(votes); high++) {
+        const uint32_t low = sample->key ^ votes->pool->seed ^ (uint32_t)high;
+        const uint64_t pos = (high << 32 | low) * FORMAT_FRAME_ALIGN;
+        if (pos <= REPAIR_NUMBER_MAX && pos % ring_size == sample->offset)
+            lap_consider(votes, pos / ring_size);
+    }
+}
+
+/* Finds the newest lap from the messages, and what the index says about them. */
 static bool lap_find(const struct pool *pool, uint64_t *out_lap)
 {
     struct lap_votes votes = {.pool = pool};
-    const uint64_t ring_size = pool->ring_size;
+    uint64_t pos = 0;
 
-    votes.n_samples = repair_sample(pool->ring, ring_size, ring_size, votes.samples);
-    for (size_t i = 0; i < votes.n_samples; i++) {
-        const struct sample *sample = &votes.samples[i];
-        uint64_t pos = 0;
-        if (repair_indexed(pool->index, &pool->superblock, sample, &pos))
-            lap_consider(&votes, pos / ring_size);
-        for (uint64_t high = 0; high < FOLDS_MAX; high++) {
-            const uint32_t low = sample->key ^ pool->seed ^ (uint32_t)high;
-            pos = (high << 32 | low) * FORMAT_FRAME_ALIGN;
-            if (pos % ring_size == sample->offset)
-                lap_consider(&votes, pos / ring_size);
-        }
-    }
+    votes.n_samples = repair_sample(pool->ring, pool->ring_size, pool->ring_size, votes.samples);
+    for (size_t i = 0; i < votes.n_samples; i++)
+        if (repair_indexed(pool->index, &pool->superblock, &votes.samples[i], &pos))
+            lap_consider(&votes, pos / pool->ring_size);
+    for (size_t i = 0; i < votes.n_samples && i < FOLDED_SAMPLES; i++)
+        lap_unfold(&votes, &votes.samples[i * votes.n_samples / FOLDED_SAMPLES % votes.n_samples]);
     *out_lap = votes.lap;
     return votes.n_best > 0;
 }
@@ -137,7 +153,8 @@ static bool mend_find_tail(struct mend *mend)
     if (!repair_record(control, &mend->record))
         mend->record = (struct ring_state){0};
     mend->trusted = tail % FORMAT_FRAME_ALIGN == 0 && ring_commit_load(pool, tail, &state) &&
-                    state.next_seq != 0;
+                    state.next_seq != 0 && state.next_seq <= REPAIR_NUMBER_MAX &&
+                    tail <= REPAIR_NUMBER_MAX;
     if (mend->trusted)
         mend->record = state;
     uint64_t newest_end = 0;
@@ -198,7 +215,8 @@ static void mend_fill(struct mend *mend, uint64_t start, uint64_t end, uint64_t 
 /* Whether an intact frame fits behind what was kept. */
 static bool mend_fits(const struct mend *mend, uint64_t pos, const struct frame_header *header)
 {
-    if (header->seq == 0 || header->seq == UINT64_MAX || pos + frame_length(header) > mend->tail)
+    if (header->seq == 0 || header->seq > REPAIR_NUMBER_MAX ||
+        pos + frame_length(header) > mend->tail)
         return false;
     if (mend->expected_seq == 0)
         return true;

@@ -24,7 +24,7 @@ static bool superblock_fix_bit(struct superblock *superblock)
 
 /* Seeds that samples speak for; the most frequent one is found by comparing all with all. */
 struct votes {
-    uint32_t seeds[2 * REPAIR_SAMPLES];
+    uint32_t seeds[REPAIR_SAMPLES];
     size_t n;
 };
 
@@ -73,11 +73,9 @@ static size_t superblock_try(
     const bool recorded = repair_record(control, &state);
     for (size_t i = 0; i < n; i++) {
         uint64_t pos = 0;
-        const bool indexed = repair_indexed(index, superblock, &samples[i], &pos);
-        if (indexed)
-            votes.seeds[votes.n++] = samples[i].key ^ repair_fold(pos);
-        else if (recorded &&
-                 position_before(state.tail, samples[i].offset, superblock->ring_size, &pos))
+        if (repair_indexed(index, superblock, &samples[i], &pos) ||
+            (recorded &&
+                position_before(state.tail, samples[i].offset, superblock->ring_size, &pos)))
             votes.seeds[votes.n++] = samples[i].key ^ repair_fold(pos);
     }
     const size_t best = votes_count(&votes, out_seed);

@@ -180,6 +180,9 @@ int pool_verify_telling(struct pool *pool, const struct pool_progress *progress,
     if (durable > verify.state.tail)
         verify_issue(&verify, "control", FORMAT_CONTROL_OFFSET, 0,
             "more is said to be durable than was appended");
+    if (atomic_load_explicit(&pool->control->flush_failed, memory_order_relaxed) != 0)
+        verify_issue(&verify, "control", FORMAT_CONTROL_OFFSET, 0,
+            "a sync failed: nothing becomes durable until all programs have closed the pool");
     if (verify_frames(&verify, err) < 0)
         return -1;
     if (verify.expected_seq != 0 && verify.expected_seq != verify.state.next_seq)

@@ -3,7 +3,7 @@
  * An input is a list of patches to a small pool with a few messages (made once, the same bytes in
  * every run): offset (2 bytes, little-endian), length (1 byte), bytes. When bit 7 of the first
  * byte is set the superblock's checksum is made right afterwards, so that its fields are reached
- * too. Then everything that reads is called, and an append; and a repair, which must leave a sound
+ * too; bit 7 of the second byte does the same for the checks of the commit records. Then everything that reads is called, and an append; and a repair, which must leave a sound
  * pool or the file as it was. */
 #include "base/clock.h"
 #include "base/crc32c.h"
@@ -77,6 +77,7 @@ static void make_original(void)
 static void patch(uint8_t *bytes, const uint8_t *data, size_t size)
 {
     const bool repair = size > 0 && (data[0] & 0x80) != 0;
+    const bool recheck = size > 1 && (data[1] & 0x80) != 0;
     while (size > 3) {
         const size_t offset = (data[0] | (size_t)data[1] << 8) & (FILE_SIZE - 1);
         size_t len = data[2];
@@ -93,6 +94,14 @@ static void patch(uint8_t *bytes, const uint8_t *data, size_t size)
     if (repair) {
         const uint32_t crc = crc32c(0, bytes, offsetof(struct superblock, crc));
         memcpy(bytes + offsetof(struct superblock, crc), &crc, sizeof(crc));
+    }
+    if (recheck) {
+        struct control control;
+        memcpy(&control, bytes + FORMAT_CONTROL_OFFSET, sizeof(control));
+        for (int i = 0; i < 2; i++)
+            control.commit_checks[i] = commit_check(control.commits[i].end_pos,
+                control.commits[i].next_seq, control.commits[i].time_ns);
+        memcpy(bytes + FORMAT_CONTROL_OFFSET, &control, sizeof(control));
     }
 }
 
@@ -145,7 +154,11 @@ static void repair(const uint8_t *bytes)
     struct pool_report report;
     struct appended appended;
     plsm_error_t *error = NULL;
+    struct superblock superblock;
 
+    memcpy(&superblock, bytes, sizeof(superblock));
+    if (superblock.file_size > 16 * FILE_SIZE)
+        return; /* it would become as large as it says that it was */
     const int r = pool_repair(path, NULL, &repaired, &error);
     if (r != POOL_OK) {
         uint8_t after[FILE_SIZE];
