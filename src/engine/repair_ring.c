@@ -71,7 +71,7 @@ static void lap_consider(struct lap_votes *votes, uint64_t lap)
     for (size_t i = 0; i < votes->n_samples; i++)
         n += lap_has(votes, &votes->samples[i], lap) ||
              (lap > 0 && lap_has(votes, &votes->samples[i], lap - 1));
-    if (n < votes->n_best || n == 0 || (n == votes->n_best && lap < votes->lap))
+    if (n <= votes->n_best) /* among equals the first: the index speaks before the checksums */
         return;
     votes->n_best = n;
     votes->lap = lap;

@@ -22,26 +22,43 @@ static bool superblock_fix_bit(struct superblock *superblock)
     return false;
 }
 
-/* Seeds that samples speak for; the most frequent one is found by comparing all with all. */
-struct votes {
-    uint32_t seeds[REPAIR_SAMPLES];
-    size_t n;
+/* What one sample says the seed must be, if it lies at this position. */
+struct vote {
+    uint32_t seed;
+    uint64_t pos;
 };
 
-/* Counts how many votes the most frequent seed has. */
-static size_t votes_count(const struct votes *votes, uint32_t *out_seed)
+/* The vote that most others agree with. There is at least one. */
+static struct vote votes_best(const struct vote *votes, size_t n_votes)
 {
     size_t best = 0;
-    for (size_t i = 0; i < votes->n; i++) {
+    size_t n_best = 0;
+    for (size_t i = 0; i < n_votes; i++) {
         size_t n = 0;
-        for (size_t j = i; j < votes->n; j++)
-            n += votes->seeds[j] == votes->seeds[i];
-        if (n > best) {
-            best = n;
-            *out_seed = votes->seeds[i];
+        for (size_t j = i; j < n_votes; j++)
+            n += votes[j].seed == votes[i].seed;
+        if (n > n_best) {
+            n_best = n;
+            best = i;
         }
     }
-    return best;
+    return votes[best];
+}
+
+/* How many samples have this seed and lie about as far as the vote's. */
+static size_t vote_count(
+    const struct vote *vote, const struct sample *samples, size_t n_samples, uint64_t ring_size)
+{
+    const uint64_t lap_start = vote->pos - vote->pos % ring_size;
+    size_t n = 0;
+
+    for (size_t i = 0; i < n_samples; i++) {
+        const uint32_t fold = samples[i].key ^ vote->seed;
+        const uint64_t pos = lap_start + samples[i].offset;
+        n += fold == repair_fold(pos) || fold == repair_fold(pos + ring_size) ||
+             (pos >= ring_size && fold == repair_fold(pos - ring_size));
+    }
+    return n;
 }
 
 /* The largest position before end that lies at this offset of the ring. False: there is none. */
@@ -63,7 +80,8 @@ static size_t superblock_try(
     const struct index_slot *index =
         (const struct index_slot *)(const void *)(image->bytes + superblock->index_offset);
     struct sample samples[REPAIR_SAMPLES];
-    struct votes votes = {.n = 0};
+    struct vote votes[REPAIR_SAMPLES];
+    size_t n_votes = 0;
     struct ring_state state;
 
     if (image->size <= superblock->ring_offset)
@@ -76,10 +94,15 @@ static size_t superblock_try(
         if (repair_indexed(index, superblock, &samples[i], &pos) ||
             (recorded &&
                 position_before(state.tail, samples[i].offset, superblock->ring_size, &pos)))
-            votes.seeds[votes.n++] = samples[i].key ^ repair_fold(pos);
+            votes[n_votes++] = (struct vote){samples[i].key ^ repair_fold(pos), pos};
     }
-    const size_t best = votes_count(&votes, out_seed);
-    return 2 * best > votes.n ? best : 0; /* a wrong division may meet messages, too */
+    if (n_votes == 0)
+        return 0;
+    const struct vote best = votes_best(votes, n_votes);
+    *out_seed = best.seed;
+    /* in a wrong division a part of the messages may agree by chance, hardly all */
+    const size_t n_agreeing = vote_count(&best, samples, n, superblock->ring_size);
+    return n_agreeing * 8 >= n * 7 ? n_agreeing : 0;
 }
 
 /* Makes the identity one whose checksum is the seed: its last four bytes follow from that. */
