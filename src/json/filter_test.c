@@ -212,6 +212,78 @@ static const struct expectation simple[] = {
     {"1 == 1.0", YES},
 };
 
+/* Each way through the parser and the evaluator that the ones above do not take. */
+static const struct expectation more[] = {
+    {"(.data.l[] // false) == 1", YES},
+    {"(.data.e[] // 5) == 5", YES},
+    {"(.data.f, .data.z) // true", YES},
+    {"(.data.l[].y? // 0) == 3", YES},
+    {".data.l[2,2].y == 3", YES},
+    {"((.data.o, .data.o) | .k) == \"v\"", YES},
+    {"((.data.l, .data.l) | .[0]) == 1", YES},
+    {"((.data.o, .data.n) | .k) == \"w\"", NO},
+    {"(.data.l, .data.e) | length == 0", YES},
+    {"(.data.l[] | type) == \"array\"", YES},
+    {"(.data.t, .data.f) | not", YES},
+    {"(.data.f, .data.f) and .data.t", NO},
+    {"(.data.t, .data.f) and (.data.f, .data.t)", YES},
+    {"(.data.f, .data.f) or (.data.f, .data.t)", YES},
+    {"(.data.x, .data.status) | startswith(\"gr\")", YES},
+    {"(.data.x, .data.status) | endswith(\"zz\")", NO},
+    {"(.data.x, .data.n) | contains(\"z\")", NO},
+    {"(.data.x, .data.status) | test(\"een\")", YES},
+    {"(.data.o, .data.eo) | has(\"k\")", YES},
+    {"(.data.n, .data.code) | IN(503, 504)", YES},
+    {"any(.data.l[]; type == \"object\")", YES},
+    {"all(.data.l[]; .y? == 3)", YES},
+    {"any(.data.n[]; . == 1)", NO},
+    {"any(.data.l[], .data.missing; . == null)", YES},
+    {".data.l | any(type == \"array\")", YES},
+    {"[.data.n] == [42]", YES},
+    {"-1500 == .data.neg and -0 == 0", YES},
+    {"{} == .data.eo and [] == .data.e and [[],{}] != .data.l", YES},
+    {"{\"a\":[1,{b:-2.5e3}],c:null,d:true,e:false} != .data.o", YES},
+    {".data.l[-9] == null and .data.l[3][0] == 4", YES},
+    {".data[\"o\"][\"a b\"] == 1 and .data.o.\"k\" == \"v\"", YES},
+    {".data.o[\"k\"]? == \"v\" and .data.\"n\"? == 42", YES},
+    {".data.l[0]? == 1 and .data.n[0]? == 1", NO},
+    {".data.x < .data.status and .data.l < .data.o and .data.e < .data.l", NO},
+    {".data.o < .data and .data.eo < .data.o and .data.o <= .data.o", NO},
+    {".data.esc > .data.x or .data.esc < .data.x", YES},
+    {".data.o | contains({k:1})", NO},
+    {".data.l | contains([[4],{}])", YES},
+    {".data.l | contains([9])", NO},
+    {".data.o | contains({zz:\"\"})", NO},
+    {".data.z | contains(null)", YES},
+    {".data.t | contains(true)", YES},
+    {".data.x | contains(1)", NO},
+    {".data.z | length < 1 and (.data.eo | length == 0)", YES},
+    {".data.x | startswith(1)", NO},
+    {".data.n | endswith(\"2\")", NO},
+    {".data.l | has(\"x\")", NO},
+    {".data | has(\"d\") and has(\"esc\")", YES},
+    {".meta | has(\"tags\") and length == 1", YES},
+    {".meta.tags[0] == \"important\" and .meta.tags[-1] == \"a\"", YES},
+    {"\"\\u0041\\n\\t\\\\\\/\\b\\f\\r\" != .data.x", YES},
+    {".data.n == 42 and (.data.l | length) > 3 and (.data.x | type) == \"string\"", YES},
+};
+
+/* Natively where that can be, and by libjq: the answer is the same. */
+static void test_rarer_expressions_are_matched_alike(void **state)
+{
+    (void)state;
+    const bool with_jq = has_module();
+    for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++) {
+        scoped(plsm_error_free) plsm_error_t *err = NULL;
+        scoped(filter_free) struct filter *filter = NULL;
+        assert_int_equal(filter_new(more[i].expression, &filter, &err), 0);
+        if (filter_is_native(filter))
+            expect_new_and_match(more[i].expression, true, more[i].expected);
+        if (with_jq)
+            expect_new_and_match(more[i].expression, false, more[i].expected);
+    }
+}
+
 static void test_simple_expressions_are_matched_natively(void **state)
 {
     (void)state;
@@ -430,6 +502,7 @@ static void test_alternative_catches_errors(void **state)
 {
     (void)state;
     expect_new_and_match(".data.x.y // true", true, YES);
+    expect_new_and_match("(.data.l[].y // 9) == 9", true, YES);
     expect_new_and_match("(.data.n | test(\"x\")) // .data.t", true, YES);
 }
 
@@ -510,8 +583,8 @@ static void test_damaged_messages_are_survived(void **state)
     }
 }
 
-TESTS(test_simple_expressions_are_matched_natively, test_jq_answers_the_same,
-    test_the_whole_language_works, test_what_is_no_expression_is_refused,
+TESTS(test_rarer_expressions_are_matched_alike, test_simple_expressions_are_matched_natively,
+    test_jq_answers_the_same, test_the_whole_language_works, test_what_is_no_expression_is_refused,
     test_what_filters_do_not_have_is_refused, test_names_that_only_look_unavailable_are_accepted,
     test_syntax_errors_are_told, test_tags_may_be_absent, test_alternative_catches_errors,
     test_an_endless_filter_can_be_interrupted, test_deep_values_match,

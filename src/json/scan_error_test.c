@@ -93,7 +93,13 @@ static void test_error_in_words_and_numbers(void **state)
     const char *lower = "true, false and null are written in lower case";
     check_both("NaN", 0, "NaN or Infinity", NULL, infinite);
     check_both("Infinity", 0, "NaN or Infinity", NULL, infinite);
-    check_both("True", 0, "unknown word", NULL, lower);
+    check_both("nan", 0, "NaN or Infinity", NULL, infinite);
+    check_both("inf", 0, "NaN or Infinity", NULL, infinite);
+    static const char *const capitals[] = {"True", "TRUE", "False", "FALSE", "Null", "NULL"};
+    for (size_t i = 0; i < sizeof(capitals) / sizeof(*capitals); i++)
+        check_both(capitals[i], 0, "unknown word", NULL, lower);
+    check_both("nil", 0, "unknown word", NULL, "the value for nothing is written null");
+    check_both("{\"a\":1,b:2}", 7, "key without quotes", before_key, "keys need double quotes");
     check_both("None", 0, "unknown word", NULL, "the value for nothing is written null");
     check_both("undefined", 0, "unknown word", NULL, "the value for nothing is written null");
     check_both("hello", 0, "unknown word", NULL,
@@ -124,6 +130,14 @@ static void test_error_in_foreign_notations(void **state)
     check_both("\xe2\x80\x9c"
                "a\xe2\x80\x9d",
         0, "typographic quote", NULL, "strings and keys need plain double quotes (\")");
+    check_both("[\xe2\x80\x9d\x61]", 1, "typographic quote", NULL,
+        "strings and keys need plain double quotes (\")");
+    check_both("[\xe2\x80\x98\x61]", 1, "typographic quote", NULL,
+        "strings and keys need plain double quotes (\")");
+    check_both("[\xe2\x80\x99\x61]", 1, "typographic quote", NULL,
+        "strings and keys need plain double quotes (\")");
+    check_both("`a`", 0, "wrong kind of quote", NULL, "strings and keys need double quotes (\")");
+    check("\xfe\xff\0{\0}", 6, 0, "UTF-16 byte order mark", "a value", "convert the text to UTF-8");
     check_both("[1, // one\n2]", 4, "comment", NULL, "JSON has no comments: remove it");
     check_both("[1 /* one */]", 3, "comment", NULL, "JSON has no comments: remove it");
     check_both("[# one\n]", 1, "comment", NULL, "JSON has no comments: remove it");

@@ -51,6 +51,33 @@ static void test_damaged_text_ends_the_search(void **state)
         expect_member(texts[i], "a", NULL);
 }
 
+/* The values of damaged text are damaged; reading them ends. */
+static void test_damaged_values_are_told(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"", "\"", "x", "/", ":", "+1", "}"};
+    static const char *const containers[] = {"", "[", "{", "x]", "[}", "[1}x", "[1", "[1 ", "[\"a]",
+        "[x]", "[1,]", "{}x", "[]x", "\"\""};
+    struct json_value value;
+    struct json_value key;
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        assert_int_equal(value_of(texts[i]).kind, JSON_DAMAGED);
+    assert_int_equal(json_inner(value_of("\"")).len, 0);
+    for (size_t i = 0; i < sizeof(containers) / sizeof(*containers); i++) {
+        struct json_walk walk = json_walk(view_str(containers[i]));
+        while (json_next_element(&walk, &value))
+            continue;
+        assert_true(walk.damaged);
+        walk = json_walk(view_str(containers[i]));
+        while (json_next_member(&walk, &key, &value))
+            continue;
+        assert_true(walk.damaged);
+    }
+    assert_false(json_element(view_str("["), 0, &value));
+    assert_false(json_element(view_str(""), 0, &value));
+}
+
 /* Every prefix, in memory of exactly its size, so that a sanitizer sees a read beyond it. */
 static void test_truncated_text_is_not_read_beyond_its_end(void **state)
 {
@@ -199,7 +226,17 @@ static void test_strings_are_unescaped(void **state)
     expect_content(
         "\"\\u0041\\u00E9\\u20ac\\ud83d\\ude00\"", "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 10);
     expect_content("\"\\u0000x\"", "\0x", 2);
+    /* half a pair, whatever stands behind it */
     expect_content("\"\\ud83dx\"", "\xef\xbf\xbdx", 4);
+    expect_content("\"\\ud83d\\u0041\"", "\xef\xbf\xbd\x41", 4);
+    expect_content("\"\\ud83d\\uffff\"", "\xef\xbf\xbd\xef\xbf\xbf", 6);
+    expect_content("\"\\ud83d\\nabcd\"", "\xef\xbf\xbd\nabcd", 8);
+    expect_content("\"\\ud83dabcdef\"", "\xef\xbf\xbd\x61\x62\x63\x64\x65\x66", 9);
+    expect_content("\"\\ude00\\ud83d\"", "\xef\xbf\xbd\xef\xbf\xbd", 6);
+    /* the edges of each length of UTF-8, and of the pairs */
+    expect_content("\"\\u007f\\u0080\\u07ff\\u0800\"", "\x7f\xc2\x80\xdf\xbf\xe0\xa0\x80", 8);
+    expect_content("\"\\ud800\\udc00\\udbff\\udfff\"", "\xf0\x90\x80\x80\xf4\x8f\xbf\xbf", 8);
+    expect_content("\"\\uD7FF\\uE000\"", "\xed\x9f\xbf\xee\x80\x80", 6);
     assert_int_equal(json_string_length(value_of("\"a\\u00e9\xe2\x82\xac\\ud83d\\ude00\"")), 4);
     assert_int_equal(json_string_length(value_of("\"\"")), 0);
 }
@@ -207,7 +244,8 @@ static void test_strings_are_unescaped(void **state)
 static void test_damaged_escapes_are_no_content(void **state)
 {
     (void)state;
-    static const char *const strings[] = {"\"\\x\"", "\"\\u12\"", "\"\\", "\"a\\\"", "\"\\u00g0\""};
+    static const char *const strings[] = {"\"\\x\"", "\"\\u12\"", "\"\\", "\"a\\\"", "\"\\u00g0\"",
+        "\"\\u00/0\"", "\"\\u00:0\"", "\"\\u00@0\"", "\"\\u00`0\""};
     scoped(buf_fini) struct buf buf = {0};
 
     for (size_t i = 0; i < sizeof(strings) / sizeof(*strings); i++) {
@@ -288,6 +326,13 @@ static void test_integers_are_exact_or_refused(void **state)
 
     assert_true(json_u64(view_str("18446744073709551615"), &u) && u == UINT64_MAX);
     assert_false(json_u64(view_str("18446744073709551616"), &u));
+    assert_false(json_u64(view_str("18446744073709551620"), &u));
+    assert_false(json_u64(view_str("99999999999999999999"), &u));
+    assert_false(json_u64(view_str("1/"), &u) || json_u64(view_str("1:"), &u));
+    assert_true(json_u64(view_str("0"), &u) && u == 0);
+    assert_true(json_i64(view_str("-0"), &i) && i == 0);
+    assert_true(json_i64(view_str("-12"), &i) && i == -12);
+    assert_false(json_i64(view_str(""), &i));
     assert_false(json_u64(view_str("1.0"), &u) || json_u64(view_str("-1"), &u));
     assert_false(json_u64(view_str(""), &u) || json_i64(view_str("-"), &i));
     assert_true(json_i64(view_str("-9223372036854775808"), &i) && i == INT64_MIN);
@@ -311,10 +356,10 @@ static void test_numbers_do_not_depend_on_the_locale(void **state)
     setlocale(LC_ALL, "C");
 }
 
-TESTS(test_find_takes_the_last_of_equal_names, test_damaged_text_ends_the_search,
-    test_truncated_text_is_not_read_beyond_its_end, test_finding_agrees_with_walking,
-    test_walk_visits_members_and_elements_in_order, test_element_counts_from_both_ends,
-    test_strings_are_unescaped, test_damaged_escapes_are_no_content,
-    test_strings_compare_by_code_points, test_numbers_become_the_nearest_double,
-    test_what_is_no_number_is_refused, test_integers_are_exact_or_refused,
-    test_numbers_do_not_depend_on_the_locale)
+TESTS(test_damaged_values_are_told, test_find_takes_the_last_of_equal_names,
+    test_damaged_text_ends_the_search, test_truncated_text_is_not_read_beyond_its_end,
+    test_finding_agrees_with_walking, test_walk_visits_members_and_elements_in_order,
+    test_element_counts_from_both_ends, test_strings_are_unescaped,
+    test_damaged_escapes_are_no_content, test_strings_compare_by_code_points,
+    test_numbers_become_the_nearest_double, test_what_is_no_number_is_refused,
+    test_integers_are_exact_or_refused, test_numbers_do_not_depend_on_the_locale)

@@ -40,6 +40,43 @@ static void test_commas_come_by_themselves(void **state)
                       "\"c\\\"\":{\"x\":1},\"d\":1.5,null}");
 }
 
+static void test_what_is_utf8(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"", "a", "\x7f", "\xc2\x80", "\xdf\xbf", "\xe0\xa0\x80",
+        "\xed\x9f\xbf", "\xee\x80\x80", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"};
+    static const char *const bad[] = {"\x80", "\xc1\xbf", "\xdf", "\xdf\x7f", "\xdf\xc0",
+        "\xe0\x9f\xbf", "\xe1\x80", "\xe1\x80\xc0", "\xed\xa0\x80", "\xed\xbf\xbf",
+        "\xf0\x8f\xbf\xbf", "\xf1\x80\x80", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff",
+        "ab\xff", "\xc3\xa9\x80"};
+
+    for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
+        assert_true(json_is_utf8(view_str(good[i])));
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+        assert_false(json_is_utf8(view_str(bad[i])));
+}
+
+static void test_integers_of_all_lengths(void **state)
+{
+    (void)state;
+    scoped(buf_fini) struct buf buf = {0};
+    struct json_writer writer = json_writer(&buf);
+
+    json_array_begin(&writer);
+    json_int(&writer, 0);
+    json_int(&writer, -1);
+    json_int(&writer, 9);
+    json_int(&writer, 10);
+    json_int(&writer, -99);
+    json_int(&writer, 100);
+    json_int(&writer, INT64_MAX);
+    json_uint(&writer, 12345678901234567890u);
+    json_str(&writer, "plain \"text\"");
+    json_array_end(&writer);
+    expect_text(&buf, "[0,-1,9,10,-99,100,9223372036854775807,12345678901234567890,"
+                      "\"plain \\\"text\\\"\"]");
+}
+
 static void test_strings_escape_only_what_must_be(void **state)
 {
     (void)state;
@@ -169,7 +206,7 @@ static void test_pretty_survives_what_is_not_json(void **state)
     }
 }
 
-TESTS(test_commas_come_by_themselves, test_strings_escape_only_what_must_be,
-    test_lossy_strings_replace_what_is_not_utf8, test_doubles_have_the_fewest_digits,
-    test_doubles_read_back, test_pretty_breaks_and_indents, test_pretty_colours_each_token,
-    test_pretty_survives_what_is_not_json)
+TESTS(test_what_is_utf8, test_integers_of_all_lengths, test_commas_come_by_themselves,
+    test_strings_escape_only_what_must_be, test_lossy_strings_replace_what_is_not_utf8,
+    test_doubles_have_the_fewest_digits, test_doubles_read_back, test_pretty_breaks_and_indents,
+    test_pretty_colours_each_token, test_pretty_survives_what_is_not_json)
