@@ -18,6 +18,9 @@ bool lease_is_dead(struct pool *pool, uint32_t owner)
     const uint32_t own = atomic_load_explicit(&pool->lease, memory_order_relaxed);
     const uint32_t lease = lease_number(owner);
 
+    /* acquire: the witness after the lock word that names its owner; pairs with the fence in
+     * lease_take_locked() */
+    atomic_thread_fence(memory_order_acquire);
     if (owner == own)
         return false; /* another thread of this handle */
     if (lease == 0 || lease == lease_number(own))
@@ -167,9 +170,12 @@ static int lease_take_locked(struct pool *pool, plsm_error_t **err)
         struct witness_slot *slot = &pool->control->witnesses[lease - 1];
         atomic_store_explicit(&slot->pid, 0, memory_order_relaxed);
         atomic_store_explicit(&slot->namespace, witness.namespace, memory_order_relaxed);
-        atomic_store_explicit(&slot->since_ns, witness.since_ns, memory_order_release);
-        atomic_store_explicit(&slot->pid, witness.pid, memory_order_release);
+        atomic_store_explicit(&slot->since_ns, witness.since_ns, memory_order_relaxed);
+        atomic_store_explicit(&slot->pid, witness.pid, memory_order_relaxed);
     }
+    /* release: the witness before any lock word that names us; pairs with the fence in
+     * lease_is_dead() */
+    atomic_thread_fence(memory_order_release);
     lease_free_inherited(&pool->control->lock, lease);
     lease_free_inherited(&pool->control->flush_lock, lease);
     const uint64_t draw = clock_monotonic_ns() * UINT64_C(0x9e3779b97f4a7c15);
