@@ -5,17 +5,19 @@
 #   make test      every test suite           make tidy    the checks of the sources
 #   make bench     the table of speeds        make fuzz    fuzzing, a while for each target
 #   make proof     that nothing is lost: the long forms, hours
+#   make coverage  which lines and branches the tests run
+#   make mutants   what the tests see of small changes to the code, an hour
 #   make asan      build-asan/: with AddressSanitizer and UBSan
 #   make tsan      build-tsan/: with ThreadSanitizer
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 #
-# demo, test, bench, fuzz, proof and tidy first install what they lack, and say so.
+# demo, test, bench, fuzz, proof, coverage, mutants, tidy: first install what they lack, and say so.
 
 PREFIX ?= /usr/local
 DESTDIR ?=
 BUILD = build
 
-.PHONY: all demo test bench fuzz proof tidy asan tsan install clean
+.PHONY: all demo test bench fuzz proof coverage mutants tidy asan tsan install clean
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) products
@@ -46,6 +48,15 @@ proof:
 	@tools/test --build-only release
 	@tools/proof
 
+coverage:
+	@tools/setup test
+	@tools/coverage
+
+mutants:
+	@tools/setup test
+	@tools/mutants
+	@tools/mutants --fences
+
 tidy:
 	@tools/setup tidy
 	@tools/tidy
@@ -60,4 +71,4 @@ install: all
 	DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild --quiet
 
 clean:
-	rm -rf build build-asan build-tsan build-fuzz build-tidy
+	rm -rf build build-asan build-tsan build-fuzz build-tidy build-coverage build-mutants
