@@ -22,13 +22,19 @@ static int file_flags(bool writable)
     return (writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 }
 
-int file_open(const char *path, bool writable)
+/* open(), which a signal may interrupt on file systems that wait for something. */
+static int file_open_retry(const char *path, int flags, mode_t mode)
 {
     int fd = -1;
     do
-        fd = open(path, file_flags(writable));
+        fd = open(path, flags, mode);
     while (fd < 0 && errno == EINTR);
     return fd;
+}
+
+int file_open(const char *path, bool writable)
+{
+    return file_open_retry(path, file_flags(writable), 0);
 }
 
 int file_reopen(int fd, bool writable)
@@ -79,7 +85,8 @@ static int file_create_temporary(const char *path, mode_t mode, char **out_tempo
         char *name = file_temporary_name(path);
         if (name == NULL)
             return -1;
-        const int fd = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+        const int fd =
+            file_open_retry(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
         if (fd >= 0) {
             *out_temporary = name;
             return fd;
@@ -98,7 +105,7 @@ int file_create_unnamed(const char *path, mode_t mode, char **out_temporary)
     if (folder == NULL)
         return -1;
 
-    const int fd = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
+    const int fd = file_open_retry(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, mode);
     if (fd >= 0 && fchmod(fd, mode) == 0 && access("/proc/self/fd", X_OK) == 0)
         return fd;
     const int errnum = errno;
@@ -113,8 +120,12 @@ int file_create_unnamed(const char *path, mode_t mode, char **out_temporary)
 
 int file_publish(int fd, const char *path, const char *temporary)
 {
-    if (temporary != NULL)
-        return link(temporary, path) == 0 && unlink(temporary) == 0 ? 0 : -1;
+    if (temporary != NULL) {
+        if (link(temporary, path) < 0)
+            return -1;
+        (void)unlink(temporary); /* a second name may stay: the file is where it should be */
+        return 0;
+    }
     char self[64];
     snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
     return linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW);
@@ -173,6 +184,15 @@ int file_sync(int fd)
     return r;
 }
 
+static int file_sync_all(int fd)
+{
+    int r;
+    do
+        r = fsync(fd);
+    while (r < 0 && errno == EINTR);
+    return r;
+}
+
 /* The folder in which the file has the name path; -1 where that cannot be opened or is another
  * folder by now (the path is relative and the process has moved, it is a symbolic link, or the
  * file was renamed). */
@@ -185,7 +205,7 @@ static int file_open_folder(int fd, const char *path)
 
     if (folder == NULL)
         return -1;
-    folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    folder_fd = file_open_retry(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (folder_fd < 0 || fstat(fd, &file) < 0 ||
         fstatat(folder_fd, slash == NULL ? path : slash + 1, &named, AT_SYMLINK_NOFOLLOW) < 0 ||
         file.st_dev != named.st_dev || file.st_ino != named.st_ino)
@@ -199,13 +219,17 @@ int file_sync_with_name(int fd, const char *path)
 {
     /* before the sync: what fails here says nothing about the disk */
     scoped(file_close) int folder_fd = file_open_folder(fd, path);
-    if (fsync(fd) < 0)
+    if (file_sync_all(fd) < 0)
         return -1;
-    if (folder_fd >= 0 && fsync(folder_fd) == 0)
+    if (folder_fd >= 0 && file_sync_all(folder_fd) == 0)
         return 0;
     if (folder_fd >= 0 && errno != EINVAL) /* EINVAL: the file system cannot sync folders */
         return -1;
-    return syncfs(fd);
+    int r;
+    do
+        r = syncfs(fd);
+    while (r < 0 && errno == EINTR);
+    return r;
 }
 
 static int file_flock_try(int fd, int operation)
@@ -249,10 +273,19 @@ static struct flock file_lease_lock(uint32_t lease)
     };
 }
 
+static int file_lock_control(int fd, int command, struct flock *lock)
+{
+    int r;
+    do
+        r = fcntl(fd, command, lock);
+    while (r < 0 && errno == EINTR);
+    return r;
+}
+
 int file_lease_try(int fd, uint32_t lease)
 {
     struct flock lock = file_lease_lock(lease);
-    if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+    if (file_lock_control(fd, F_OFD_SETLK, &lock) == 0)
         return FILE_OK;
     return errno == EAGAIN || errno == EACCES ? FILE_LOCKED : -1;
 }
@@ -260,7 +293,7 @@ int file_lease_try(int fd, uint32_t lease)
 int file_lease_held(int fd, uint32_t lease)
 {
     struct flock lock = file_lease_lock(lease);
-    if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
+    if (file_lock_control(fd, F_OFD_GETLK, &lock) < 0)
         return -1;
     return lock.l_type != F_UNLCK;
 }
@@ -269,7 +302,7 @@ int file_lease_any(int fd, uint32_t last)
 {
     struct flock lock = file_lease_lock(1);
     lock.l_len = (off_t)last;
-    if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
+    if (file_lock_control(fd, F_OFD_GETLK, &lock) < 0)
         return -1;
     return lock.l_type != F_UNLCK;
 }
