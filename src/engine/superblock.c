@@ -124,6 +124,23 @@ bool superblock_is_sound(const struct superblock *superblock)
            superblock_consistent(superblock);
 }
 
+/* What the file has of its first len bytes: less than len only where it ends. -1 with errno. */
+static ssize_t superblock_read_bytes(int fd, void *data, size_t len)
+{
+    size_t done = 0;
+    while (done < len) {
+        const ssize_t n = pread(fd, (uint8_t *)data + done, len - done, (off_t)done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
 int superblock_read(int fd, struct superblock *out_superblock, plsm_error_t **err)
 {
     struct superblock superblock = {0};
@@ -133,10 +150,7 @@ int superblock_read(int fd, struct superblock *out_superblock, plsm_error_t **er
         return error_io(err, errno, "failed to look at the pool file");
     if (!S_ISREG(status.st_mode))
         return error_set(err, PLSM_ERROR_IO, "not a regular file");
-    ssize_t len;
-    do
-        len = pread(fd, &superblock, sizeof(superblock), 0);
-    while (len < 0 && errno == EINTR);
+    const ssize_t len = superblock_read_bytes(fd, &superblock, sizeof(superblock));
     if (len < 0)
         return error_io(err, errno, "failed to read the pool file");
 
