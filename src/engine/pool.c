@@ -45,7 +45,8 @@ static int pool_write_header(int fd, const struct superblock *superblock)
     atomic_init(&control->durable, superblock->first_pos);
     atomic_init(&control->durable_known, superblock->first_pos);
     atomic_init(&control->flush_target, superblock->first_pos);
-    process_boot_id(control->boot_id);
+    if (process_boot_id(control->boot_id) < 0)
+        return -1;
 
     size_t written = 0;
     while (written < sizeof(page)) {
@@ -192,8 +193,9 @@ static int pool_open_mode(const char *path, const struct pool_open_options *opti
         if (leased != POOL_OK)
             return leased;
     }
-    if (!recover_is_needed(pool))
-        return POOL_OK;
+    const int needed = recover_is_needed(pool, err);
+    if (needed != RECOVER_NEEDED)
+        return needed;
     return pool->mode == POOL_WRITE ? recover_run(pool, err) : pool_recover_for_reader(pool, err);
 }
 

@@ -11,19 +11,32 @@
 #include <errno.h>
 #include <string.h>
 
-static bool recover_boot_differs(const struct pool *pool)
+/* A boot id that cannot be read is an error: taken for another one, every opener would scan a pool
+ * that others are using. */
+static int recover_boot_id(const struct pool *pool, uint8_t out_id[static 16], plsm_error_t **err)
 {
-    uint8_t boot_id[16];
-    process_boot_id(boot_id);
-    return memcmp(boot_id, pool->control->boot_id, sizeof(boot_id)) != 0;
+    if (process_boot_id(out_id) == 0)
+        return 0;
+    error_io(err, errno, "failed to read the machine's boot id");
+    return error_at_path(err, pool->path);
 }
 
-bool recover_is_needed(struct pool *pool)
+static bool recover_boot_differs(const struct pool *pool, const uint8_t boot_id[static 16])
 {
-    if (recover_boot_differs(pool))
-        return true;
-    return atomic_load_explicit(&pool->control->flush_failed, memory_order_acquire) != 0 &&
-           file_lease_any(pool->fd, FORMAT_LEASE_MAX) == 0;
+    return memcmp(boot_id, pool->control->boot_id, sizeof(pool->control->boot_id)) != 0;
+}
+
+int recover_is_needed(struct pool *pool, plsm_error_t **err)
+{
+    uint8_t boot_id[16];
+    if (recover_boot_id(pool, boot_id, err) < 0)
+        return -1;
+    if (recover_boot_differs(pool, boot_id))
+        return RECOVER_NEEDED;
+    if (atomic_load_explicit(&pool->control->flush_failed, memory_order_acquire) != 0 &&
+        file_lease_any(pool->fd, FORMAT_LEASE_MAX) == 0)
+        return RECOVER_NEEDED;
+    return 0;
 }
 
 /* Extends a run from its end up to limit. Within a run seqs rise by one, or jump at a hole, and times never fall: a
@@ -136,7 +149,7 @@ static bool recover_load(const struct pool *pool, struct ring_state *out_state)
     return true;
 }
 
-static int recover_locked(struct pool *pool, plsm_error_t **err)
+static int recover_locked(struct pool *pool, const uint8_t boot_id[static 16], plsm_error_t **err)
 {
     struct control *control = pool->control;
     struct ring_state state;
@@ -167,7 +180,7 @@ static int recover_locked(struct pool *pool, plsm_error_t **err)
     atomic_store_explicit(&control->durable_known, durable, memory_order_relaxed);
     atomic_store_explicit(&control->flush_target, state.tail, memory_order_relaxed);
     atomic_store_explicit(&control->flush_failed, 0, memory_order_release);
-    process_boot_id(control->boot_id);
+    memcpy(control->boot_id, boot_id, sizeof(control->boot_id));
     return 0;
 }
 
@@ -177,15 +190,18 @@ int recover_run(struct pool *pool, plsm_error_t **err)
     const bool poisoned =
         atomic_load_explicit(&pool->control->flush_failed, memory_order_acquire) != 0;
 
+    uint8_t boot_id[16];
+    if (recover_boot_id(pool, boot_id, err) < 0)
+        return -1;
     const int leased = lease_take(pool, err);
     if (leased != POOL_OK)
         return leased;
     if (lock_take(pool, &pool->control->lock) != POOL_OK)
         return POOL_BUSY;
     int r = POOL_OK;
-    if (recover_boot_differs(pool) ||
+    if (recover_boot_differs(pool, boot_id) ||
         (poisoned && atomic_load_explicit(&pool->control->flush_failed, memory_order_acquire) != 0))
-        r = recover_locked(pool, err);
+        r = recover_locked(pool, boot_id, err);
     lock_release(&pool->control->lock);
     return r;
 }

@@ -10,9 +10,13 @@
 
 #include "engine/handle.h"
 
+enum {
+    RECOVER_NEEDED = 1,
+};
+
 /* Whether the pool was last used before the machine's present start, or a sync failed and
- * nobody holds it open any more. */
-bool recover_is_needed(struct pool *pool);
+ * nobody holds it open any more: RECOVER_NEEDED, or 0. -1: nobody can tell (Io). */
+int recover_is_needed(struct pool *pool, plsm_error_t **err);
 
 /* Scans and repairs under the lock, unless somebody else just did. Needs POOL_WRITE.
  * POOL_OK, POOL_BUSY or -1. Cost: reads the retained messages once. */

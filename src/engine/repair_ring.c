@@ -9,6 +9,7 @@
 #include "os/process.h"
 
 #include <assert.h>
+#include <errno.h>
 
 /* Values that the upper half of a position's count of steps may have: half an exabyte appended. */
 #define FOLDS (UINT64_C(1) << 22)
@@ -360,7 +361,7 @@ static void mend_finish(struct mend *mend)
     mend->expected_seq = next_seq;
 }
 
-static void mend_control(struct mend *mend)
+static int mend_control(struct mend *mend, plsm_error_t **err)
 {
     struct pool *pool = mend->pool;
     struct control *control = pool->control;
@@ -372,7 +373,9 @@ static void mend_control(struct mend *mend)
     atomic_store_explicit(&control->durable, run.end, memory_order_relaxed);
     atomic_store_explicit(&control->durable_known, run.end, memory_order_relaxed);
     atomic_store_explicit(&control->flush_target, run.end, memory_order_relaxed);
-    process_boot_id(control->boot_id);
+    if (process_boot_id(control->boot_id) < 0)
+        return error_io(err, errno, "failed to read the machine's boot id");
+    return 0;
 }
 
 int repair_ring(struct pool *pool, struct progress *progress, uint64_t progress_base,
@@ -389,7 +392,8 @@ int repair_ring(struct pool *pool, struct progress *progress, uint64_t progress_
     mend.head = mend.hole_start = start;
     mend_walk(&mend, start);
     mend_finish(&mend);
-    mend_control(&mend);
+    if (mend_control(&mend, err) < 0)
+        return -1;
     memcpy(pool->map, &pool->superblock, sizeof(pool->superblock));
     return 0;
 }

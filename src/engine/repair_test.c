@@ -222,7 +222,7 @@ static void test_repair_twice_keeps_the_holes(void **state)
     bytes[FORMAT_CONTROL_OFFSET + offsetof(struct control, boot_id)] ^= 1;
     put_file(bytes, sizeof(bytes));
     scoped(pool_close) struct pool *pool = test_open(pool_file, POOL_WRITE);
-    assert_false(recover_is_needed(pool));
+    assert_int_equal(recover_is_needed(pool, &test_error), 0);
     check_messages(pool, bytes, sizeof(bytes), 1);
     check_goes_on(pool, N_MODEL + 1, 1);
 }

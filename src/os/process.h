@@ -6,8 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* 16 bytes that change with every start of the machine; zeros if the system does not tell. */
-void process_boot_id(uint8_t out_id[static 16]);
+/* 16 bytes that change with every start of the machine; zeros if the system does not tell. -1 with
+ * errno: it does, but could not be asked now. */
+int process_boot_id(uint8_t out_id[static 16]);
 
 /* What a process leaves behind so that others can ask later whether it lives. */
 struct process_witness {

@@ -16,14 +16,23 @@
 /* Reads a small file of /proc into text, NUL-terminated. Returns the length or -1. */
 static ssize_t process_read_file(const char *path, char *text, size_t size)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd;
+    do
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+    while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return -1;
-    const ssize_t len = read(fd, text, size - 1);
+    size_t len = 0;
+    ssize_t n;
+    do {
+        n = read(fd, text + len, size - 1 - len);
+        len += n > 0 ? (size_t)n : 0;
+    } while (n > 0 || (n < 0 && errno == EINTR));
+    const int errnum = errno;
     close(fd);
-    if (len >= 0)
-        text[len] = '\0';
-    return len;
+    errno = errnum;
+    text[len] = '\0';
+    return n < 0 ? -1 : (ssize_t)len;
 }
 
 static int process_hex_digit(char c)
@@ -35,14 +44,14 @@ static int process_hex_digit(char c)
     return -1;
 }
 
-void process_boot_id(uint8_t out_id[static 16])
+int process_boot_id(uint8_t out_id[static 16])
 {
     char text[64];
     size_t n_digits = 0;
 
     memset(out_id, 0, 16);
     if (process_read_file("/proc/sys/kernel/random/boot_id", text, sizeof(text)) < 0)
-        return;
+        return errno == ENOENT || errno == EACCES ? 0 : -1;
     for (const char *at = text; *at != '\0' && n_digits < 32; at++) {
         const int digit = process_hex_digit(*at);
         if (digit < 0)
@@ -50,6 +59,7 @@ void process_boot_id(uint8_t out_id[static 16])
         out_id[n_digits / 2] = (uint8_t)(out_id[n_digits / 2] << 4 | digit);
         n_digits++;
     }
+    return 0;
 }
 
 static uint64_t process_boottime_ns(void)
