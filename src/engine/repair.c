@@ -97,8 +97,15 @@ static int repair_check(const struct repair *repair, plsm_error_t **err)
     struct superblock superblock;
     struct pool_report report;
 
-    if (superblock_read(repair->fd, &superblock, &unsound) < 0)
-        return POOL_OK; /* its kind is looked at later */
+    if (superblock_read(repair->fd, &superblock, &unsound) < 0) {
+        if (unsound == NULL || unsound->kind != PLSM_ERROR_IO)
+            return POOL_OK; /* its kind is looked at later */
+        if (err != NULL) {
+            *err = unsound;
+            unsound = NULL;
+        }
+        return -1; /* nobody could look: that is no reason to repair */
+    }
     scoped(file_close) int fd = fcntl(repair->fd, F_DUPFD_CLOEXEC, 0);
     if (fd < 0)
         return error_io(err, errno, "failed to open the pool file");
