@@ -1,0 +1,56 @@
+/* What the parts of the faults proof share. */
+#ifndef PROOF_FAULTS_H
+#define PROOF_FAULTS_H
+
+#include "base/error.h"
+#include "engine/pool.h"
+#include "proof.h"
+
+#include <stdbool.h>
+
+#define STAGE_MESSAGES 400 /* in every pool to begin with, oldest ones overwritten */
+
+enum stage_pool {
+    STAGE_SOUND,
+    STAGE_DAMAGED,  /* a message in the middle has a flipped bit */
+    STAGE_REBOOTED, /* last used before the machine's present start */
+    STAGE_POISONED, /* a sync failed, and all users have gone since */
+    STAGE_DIED,     /* a writer died inside */
+    N_STAGE_POOLS,
+};
+
+/* Where a scene is played: a folder with one pool. */
+struct stage {
+    char folder[64];
+    char path[96]; /* of the pool */
+    char other[96];
+    char text[96]; /* a file of text for ingestion */
+    int text_fd;
+    struct pool *held;
+    void *abi_client;
+    void *abi_pool;
+    uint64_t first_new; /* seq that the next message gets */
+    uint64_t n_tried;
+    uint64_t n_acked;
+    unsigned batch; /* new messages come in such numbers */
+};
+
+struct scene {
+    const char *name;
+    enum stage_pool pool;
+    void (*prepare)(struct stage *stage); /* opens what lies open meanwhile; may be NULL */
+    /* POOL_OK, another outcome that does not depend on failures, POOL_BUSY or -1 */
+    int (*run)(struct stage *stage, plsm_error_t **err);
+    void (*finish)(struct stage *stage);
+    int outcome;   /* what run() gives where nothing fails; POOL_OK mostly */
+    bool replaces; /* a repair: the pool is another one afterwards */
+};
+
+extern const struct scene scenes[];
+extern const unsigned n_scenes;
+
+/* The text of the message with this seq, and whether a frame holds it. */
+struct view stage_message(uint64_t seq, char out_text[static 160]);
+bool stage_is_message(const struct frame *frame);
+
+#endif

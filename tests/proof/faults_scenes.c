@@ -1,0 +1,423 @@
+/* The scenes: everything that the engine, the reading of input and the library do. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "cli/ingest.h"
+#include "engine/handle.h"
+#include "faults.h"
+#include "plasmite.h"
+#include "json/filter.h"
+
+#include <fcntl.h>
+
+#define BATCH 16
+
+struct view stage_message(uint64_t seq, char out_text[static 160])
+{
+    const int len = snprintf(out_text, 160, "{\"n\":%llu,\"pad\":\"%0*u\"}",
+        (unsigned long long)seq, (int)(seq % 97) + 1, (unsigned)seq % 10u);
+    return view_of(out_text, (size_t)len);
+}
+
+bool stage_is_message(const struct frame *frame)
+{
+    char text[160];
+    return view_equal(stage_message(frame->seq, text), frame->data);
+}
+
+/* The engine ------------------------------------------------------------------------------------*/
+
+static int open_and_close(struct stage *stage, enum pool_mode mode, plsm_error_t **err)
+{
+    const struct pool_open_options options = {.busy_timeout_ms = 20};
+    struct pool *pool = NULL;
+    const int r = pool_open(stage->path, mode, &options, &pool, err);
+    pool_close(pool);
+    return r;
+}
+
+static int run_open_write(struct stage *stage, plsm_error_t **err)
+{
+    return open_and_close(stage, POOL_WRITE, err);
+}
+
+static int run_open_read(struct stage *stage, plsm_error_t **err)
+{
+    return open_and_close(stage, POOL_READ, err);
+}
+
+static int run_create(struct stage *stage, plsm_error_t **err)
+{
+    const struct pool_create_options options = {.size_bytes = 16384, .index_capacity = 16};
+    return pool_create(stage->other, &options, err);
+}
+
+static void hold(struct stage *stage, enum pool_mode mode)
+{
+    const struct pool_open_options options = {.busy_timeout_ms = 20};
+    must(pool_open(stage->path, mode, &options, &stage->held, NULL) == POOL_OK);
+}
+
+static void hold_writer(struct stage *stage)
+{
+    hold(stage, POOL_WRITE);
+}
+
+static void hold_reader(struct stage *stage)
+{
+    hold(stage, POOL_READ);
+}
+
+static void let_go(struct stage *stage)
+{
+    pool_close(stage->held);
+    stage->held = NULL;
+}
+
+/* Appends n messages by one call; they count as acknowledged if it returned 0. */
+static int append_some(struct stage *stage, struct pool *pool, unsigned n, plsm_error_t **err)
+{
+    struct message messages[BATCH];
+    struct appended appended;
+    char texts[BATCH][160];
+
+    for (unsigned i = 0; i < n; i++)
+        messages[i] = (struct message){
+            .data = stage_message(stage->first_new + stage->n_acked + i, texts[i]),
+            .tags = view_str("[\"a\"]"),
+        };
+    stage->n_tried = stage->n_acked + n;
+    const int r = pool_append(pool, messages, n, &appended, err);
+    if (r != POOL_OK)
+        return r;
+    must(appended.first_seq == stage->first_new + stage->n_acked);
+    stage->n_acked += n;
+    return POOL_OK;
+}
+
+static int run_append(struct stage *stage, plsm_error_t **err)
+{
+    int r = POOL_OK;
+    for (int i = 0; i < 3 && r == POOL_OK; i++)
+        r = append_some(stage, stage->held, 1, err);
+    return r;
+}
+
+static int run_append_batch(struct stage *stage, plsm_error_t **err)
+{
+    stage->batch = BATCH;
+    return append_some(stage, stage->held, BATCH, err);
+}
+
+static int run_append_flush(struct stage *stage, plsm_error_t **err)
+{
+    int r = append_some(stage, stage->held, 1, err);
+    if (r == POOL_OK)
+        r = pool_flush(stage->held, err);
+    if (r == POOL_OK)
+        r = append_some(stage, stage->held, 1, err);
+    return r == POOL_OK ? pool_flush(stage->held, err) : r;
+}
+
+static int run_open_append(struct stage *stage, plsm_error_t **err)
+{
+    const struct pool_open_options options = {.busy_timeout_ms = 20};
+    scoped(pool_close) struct pool *pool = NULL;
+    const int r = pool_open(stage->path, POOL_WRITE, &options, &pool, err);
+    return r == POOL_OK ? append_some(stage, pool, 1, err) : r;
+}
+
+/* All messages from the oldest on. */
+static int read_all(struct pool *pool, plsm_error_t **err)
+{
+    struct cursor cursor;
+    struct frame frame;
+    struct gap gap;
+    unsigned n = 0;
+    int r;
+
+    cursor_oldest(&cursor, pool);
+    while ((r = cursor_next(&cursor, &frame, &gap, err)) == CURSOR_FRAME) {
+        must(stage_is_message(&frame));
+        n++;
+    }
+    must(r == CURSOR_EMPTY || r == -1);
+    must(r == -1 || n > 100);
+    return r == -1 ? -1 : POOL_OK;
+}
+
+static int run_read(struct stage *stage, plsm_error_t **err)
+{
+    struct frame frame;
+    struct pool_info info;
+    struct cursor cursor;
+
+    if (read_all(stage->held, err) < 0 || pool_info(stage->held, &info, err) < 0)
+        return -1;
+    if (cursor_seek_seq(&cursor, stage->held, info.oldest_seq + 10, err) < 0 ||
+        cursor_seek_time(&cursor, stage->held, info.newest_time_ns, err) < 0)
+        return -1;
+    const int r = pool_get(stage->held, info.newest_seq, &frame, err);
+    must(r < 0 || (r == POOL_OK && stage_is_message(&frame)));
+    return r;
+}
+
+/* Waits for what nobody sends: long enough for a look at the file. */
+static int run_follow(struct stage *stage, plsm_error_t **err)
+{
+    const uint64_t deadline_ns = clock_deadline_ns(130);
+    struct cursor cursor;
+    int r;
+
+    cursor_newest(&cursor, stage->held);
+    do
+        r = follow_wait(&cursor, deadline_ns, err);
+    while (r == FOLLOW_SIGNAL);
+    return r;
+}
+
+static int run_verify(struct stage *stage, plsm_error_t **err)
+{
+    struct pool_report report;
+    const int r = pool_verify(stage->held, &report, err);
+    must(r != POOL_OK || report.n_issues == 0);
+    return r;
+}
+
+static int run_repair(struct stage *stage, plsm_error_t **err)
+{
+    scoped(pool_repaired_fini) struct pool_repaired repaired = {0};
+    return pool_repair(stage->path, NULL, &repaired, err);
+}
+
+/* Filters and input -----------------------------------------------------------------------------*/
+
+static int run_filter(struct stage *stage, plsm_error_t **err)
+{
+    static const char expression[] =
+        ".data.n > 3 and (.meta.tags | any(. == \"a\\u0062\")) or (.data.s | contains(\"x\"))";
+    scoped(filter_free) struct filter *filter = NULL;
+    const struct filter_message message = {
+        .seq = 7,
+        .tags = view_str("[\"a\\u0062\",\"c\"]"),
+        .data = view_str("{\"n\":30000000000000000000000,\"s\":\"\\u0061x\"}"),
+    };
+
+    (void)stage;
+    if (filter_new(expression, &filter, err) < 0)
+        return -1;
+    must(filter_is_native(filter));
+    const int r = filter_match(filter, &message, err);
+    return r < 0 ? -1 : r == FILTER_MATCH ? POOL_OK : 99;
+}
+
+struct input {
+    enum ingest_mode mode;
+    unsigned n_records;
+    unsigned n_bad;
+    const char *text;
+};
+
+static const struct input *input;
+
+static void prepare_input(struct stage *stage)
+{
+    const int fd = open(stage->text, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const size_t len = strlen(input->text);
+    must(fd >= 0 && pwrite(fd, input->text, len, 0) == (ssize_t)len);
+    stage->text_fd = fd;
+}
+
+static void close_input(struct stage *stage)
+{
+    close(stage->text_fd);
+}
+
+static int ingest_all(struct ingest *ingest, plsm_error_t **err)
+{
+    struct ingest_record record;
+    unsigned n_records = 0, n_bad = 0;
+
+    for (;;) {
+        switch (ingest_next(ingest, &record, err)) {
+        case INGEST_RECORD: n_records++; break;
+        case INGEST_BAD: n_bad++; break;
+        case INGEST_FULL: ingest_release(ingest); break;
+        case INGEST_WAIT:
+            ingest_release(ingest);
+            if (ingest_read(ingest, err) < 0)
+                return -1;
+            break;
+        case INGEST_END: return n_records == input->n_records && n_bad == input->n_bad ? 0 : 99;
+        default: return -1;
+        }
+    }
+}
+
+static int run_ingest(struct stage *stage, plsm_error_t **err)
+{
+    scoped(ingest_fini) struct ingest ingest = {0};
+    ingest_init(&ingest, stage->text_fd, input->mode, input->n_bad > 0);
+    return ingest_all(&ingest, err);
+}
+
+#define INPUT(name, mode_, n_records_, n_bad_, text_)                                              \
+    static void prepare_##name(struct stage *stage)                                                \
+    {                                                                                              \
+        static const struct input of_mode = {mode_, n_records_, n_bad_, text_};                    \
+        input = &of_mode;                                                                          \
+        prepare_input(stage);                                                                      \
+    }
+
+#define LONG_STRING                                                                                \
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890"
+
+INPUT(auto, INGEST_AUTO, 3, 0, "{\"a\":1}\n{\"b\":\n[2,\n3]}\n{\"c\":\"" LONG_STRING "\"}\n")
+INPUT(jsonl, INGEST_JSONL, 2, 1, "{\"a\":1}\nbad \xff line\n{\"c\":\"" LONG_STRING "\"}\n")
+INPUT(json, INGEST_JSON, 1, 0, "{\n\"a\" : [1, 2, \"" LONG_STRING "\"]\n}\n")
+INPUT(seq, INGEST_SEQ, 2, 0, "\x1e{\"a\":1}\n\x1e{\"b\":\"" LONG_STRING "\"}\n")
+INPUT(events, INGEST_EVENTS, 2, 0,
+    "data: {\"a\":1}\n\nid: 3\ndata: {\"b\":\ndata: \"" LONG_STRING "\"}\n\n")
+INPUT(jq, INGEST_JQ, 3, 0, "{\"a\":1}{\"b\":2} {\n\"c\":\"" LONG_STRING "\"}\n")
+
+/* The library -----------------------------------------------------------------------------------*/
+
+static void abi_close(struct stage *stage)
+{
+    plsm_pool_free(stage->abi_pool);
+    plsm_client_free(stage->abi_client);
+    stage->abi_pool = NULL;
+    stage->abi_client = NULL;
+}
+
+static int abi_open(struct stage *stage, plsm_error_t **err)
+{
+    plsm_client_t *client = NULL;
+    plsm_pool_t *pool = NULL;
+
+    if (plsm_client_new(stage->folder, &client, err) < 0)
+        return -1;
+    stage->abi_client = client;
+    if (plsm_pool_open(client, "pool", &pool, err) < 0)
+        return -1;
+    stage->abi_pool = pool;
+    return 0;
+}
+
+static void abi_prepare(struct stage *stage)
+{
+    must(abi_open(stage, NULL) == 0);
+}
+
+static int run_abi_open(struct stage *stage, plsm_error_t **err)
+{
+    const int r = abi_open(stage, err);
+    abi_close(stage);
+    return r;
+}
+
+static int run_abi_create(struct stage *stage, plsm_error_t **err)
+{
+    plsm_pool_t *pool = NULL;
+    const int r = plsm_pool_create(stage->abi_client, "other", 16384, &pool, err);
+    plsm_pool_free(pool);
+    return r;
+}
+
+static int run_abi_append(struct stage *stage, plsm_error_t **err)
+{
+    const char *tags[] = {"a", "b"};
+    plsm_buf_t message = {0};
+    char text[160];
+    const struct view json = stage_message(stage->first_new, text);
+
+    stage->n_tried = 1;
+    const int r = plsm_pool_append_json(
+        stage->abi_pool, json.data, json.len, tags, 2, PLSM_FLUSH, &message, err);
+    must(r == 0 || message.data == NULL);
+    plsm_buf_free(&message);
+    stage->n_acked += r == 0;
+    return r;
+}
+
+static int run_abi_batch(struct stage *stage, plsm_error_t **err)
+{
+    plsm_input_t inputs[BATCH] = {0};
+    char texts[BATCH][160];
+
+    for (unsigned i = 0; i < BATCH; i++) {
+        const struct view json = stage_message(stage->first_new + i, texts[i]);
+        inputs[i].json = json.data;
+        inputs[i].json_len = json.len;
+    }
+    stage->batch = BATCH;
+    stage->n_tried = BATCH;
+    const int r = plsm_pool_append_batch(stage->abi_pool, inputs, BATCH, PLSM_FAST, NULL, err);
+    stage->n_acked += r == 0 ? BATCH : 0;
+    return r;
+}
+
+static int run_abi_get(struct stage *stage, plsm_error_t **err)
+{
+    plsm_buf_t message = {0};
+    const int r = plsm_pool_get_json(stage->abi_pool, stage->first_new - 1, &message, err);
+    must(r == 0 || message.data == NULL);
+    plsm_buf_free(&message);
+    return r;
+}
+
+static int run_abi_flush(struct stage *stage, plsm_error_t **err)
+{
+    return plsm_pool_flush(stage->abi_pool, err);
+}
+
+static int run_abi_stream(struct stage *stage, plsm_error_t **err)
+{
+    plsm_stream_t *stream = NULL;
+    plsm_buf_t message = {0};
+
+    if (plsm_stream_open(stage->abi_pool, stage->first_new - 3, 1, 0, 0, 5, 1, &stream, err) < 0)
+        return -1;
+    int n = 0;
+    int r;
+    while ((r = plsm_stream_next(stream, &message, err)) == 1) {
+        plsm_buf_free(&message);
+        n++;
+    }
+    plsm_stream_free(stream);
+    return r == 0 && n != 3 ? 99 : r;
+}
+
+const struct scene scenes[] = {
+    {"create", STAGE_SOUND, NULL, run_create, NULL, 0, false},
+    {"open for writing", STAGE_SOUND, NULL, run_open_write, NULL, 0, false},
+    {"open for reading", STAGE_SOUND, NULL, run_open_read, NULL, 0, false},
+    {"open after a power loss", STAGE_REBOOTED, NULL, run_open_write, NULL, 0, false},
+    {"read after a power loss", STAGE_REBOOTED, NULL, run_open_read, NULL, 0, false},
+    {"open after a failed sync", STAGE_POISONED, NULL, run_open_write, NULL, 0, false},
+    {"open and append behind a dead writer", STAGE_DIED, NULL, run_open_append, NULL, 0, false},
+    {"open and append", STAGE_SOUND, NULL, run_open_append, NULL, 0, false},
+    {"append", STAGE_SOUND, hold_writer, run_append, let_go, 0, false},
+    {"append behind a dead writer", STAGE_DIED, hold_writer, run_append, let_go, 0, false},
+    {"append a batch", STAGE_SOUND, hold_writer, run_append_batch, let_go, 0, false},
+    {"append and flush", STAGE_SOUND, hold_writer, run_append_flush, let_go, 0, false},
+    {"read", STAGE_SOUND, hold_reader, run_read, let_go, 0, false},
+    {"follow", STAGE_SOUND, hold_reader, run_follow, let_go, FOLLOW_TIMEOUT, false},
+    {"verify", STAGE_SOUND, hold_reader, run_verify, let_go, 0, false},
+    {"repair", STAGE_DAMAGED, NULL, run_repair, NULL, 0, true},
+    {"repair what is sound", STAGE_SOUND, NULL, run_repair, NULL, POOL_HEALTHY, false},
+    {"filter", STAGE_SOUND, NULL, run_filter, NULL, 0, false},
+    {"ingest auto", STAGE_SOUND, prepare_auto, run_ingest, close_input, 0, false},
+    {"ingest jsonl", STAGE_SOUND, prepare_jsonl, run_ingest, close_input, 0, false},
+    {"ingest json", STAGE_SOUND, prepare_json, run_ingest, close_input, 0, false},
+    {"ingest seq", STAGE_SOUND, prepare_seq, run_ingest, close_input, 0, false},
+    {"ingest events", STAGE_SOUND, prepare_events, run_ingest, close_input, 0, false},
+    {"ingest jq", STAGE_SOUND, prepare_jq, run_ingest, close_input, 0, false},
+    {"plsm_pool_open", STAGE_SOUND, NULL, run_abi_open, NULL, 0, false},
+    {"plsm_pool_create", STAGE_SOUND, abi_prepare, run_abi_create, abi_close, 0, false},
+    {"plsm_pool_append_json", STAGE_SOUND, abi_prepare, run_abi_append, abi_close, 0, false},
+    {"plsm_pool_append_batch", STAGE_SOUND, abi_prepare, run_abi_batch, abi_close, 0, false},
+    {"plsm_pool_get_json", STAGE_SOUND, abi_prepare, run_abi_get, abi_close, 0, false},
+    {"plsm_pool_flush", STAGE_SOUND, abi_prepare, run_abi_flush, abi_close, 0, false},
+    {"plsm_stream_next", STAGE_SOUND, abi_prepare, run_abi_stream, abi_close, 0, false},
+};
+const unsigned n_scenes = sizeof(scenes) / sizeof(*scenes);
