@@ -113,6 +113,8 @@ static void help_option(const struct option *option, bool full, size_t width, st
     if (!name.failed && !description.failed)
         help_entry(text, full, (const char *)name.buf.data, name.buf.len,
             (const char *)description.buf.data, width);
+    else
+        text->failed = true;
 }
 
 static const struct option *const option_help = &args_globals[ARG_GLOBAL_HELP];
@@ -180,6 +182,8 @@ static void help_positionals(const struct command *command, bool full, struct te
         if (!description.failed)
             help_entry(text, full, positional->value, strlen(positional->value),
                 (const char *)description.buf.data, width);
+        else
+            text->failed = true;
     }
 }
 

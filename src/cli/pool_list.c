@@ -21,7 +21,7 @@
 
 enum { OPT_JSON, N_OPTIONS };
 
-void listing_fini(struct listing *listing)
+static void listing_clear(struct listing *listing)
 {
     for (size_t i = 0; i < listing->n_pools; i++) {
         free(listing->pools[i].path);
@@ -29,6 +29,13 @@ void listing_fini(struct listing *listing)
         plsm_error_free(listing->pools[i].error);
     }
     free(listing->pools);
+    listing->pools = NULL;
+    listing->n_pools = 0;
+}
+
+void listing_fini(struct listing *listing)
+{
+    listing_clear(listing);
     free(listing->directory);
     *listing = (struct listing){0};
 }
@@ -72,14 +79,19 @@ static void listing_look(struct listing *listing)
 
 static int listing_read_names(struct listing *listing, DIR *directory, plsm_error_t **err)
 {
-    for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+    const struct dirent *entry;
+    /* the end and a failure are told apart by errno alone */
+    while (errno = 0, (entry = readdir(directory)) != NULL) {
         const size_t len = strlen(entry->d_name), suffix = strlen(REF_SUFFIX);
         if (len < suffix || strcmp(entry->d_name + len - suffix, REF_SUFFIX) != 0)
             continue;
         if (listing_add(listing, entry->d_name, len - suffix) < 0)
             return error_oom(err);
     }
-    return 0;
+    if (errno == 0)
+        return 0;
+    error_io(err, errno, "failed to read pool directory");
+    return error_at_path(err, listing->directory);
 }
 
 int listing_read(struct listing *listing, const char *dir, bool must_exist, plsm_error_t **err)
@@ -107,17 +119,20 @@ int listing_read(struct listing *listing, const char *dir, bool must_exist, plsm
     return 0;
 }
 
-/* The directory itself is the bad entry when it cannot be read. */
+/* The directory itself is the bad entry when it cannot be read. Takes the error. */
 static int list_unreadable(struct listing *listing, plsm_error_t *error)
 {
+    listing_clear(listing); /* names that were read before it failed */
     listing->pools = calloc(1, sizeof(*listing->pools));
-    if (listing->pools == NULL)
+    if (listing->directory == NULL || listing->pools == NULL) {
+        plsm_error_free(error);
         return -1;
+    }
     listing->n_pools = 1;
     listing->n_errors = 1;
     listing->pools[0] = (struct listed){
         .path = strdup(listing->directory), .name = strdup("pools"), .error = error};
-    return 0;
+    return listing->pools[0].path != NULL && listing->pools[0].name != NULL ? 0 : -1;
 }
 
 static void list_mtime(struct text *text, uint64_t mtime_ns, const char *unknown)

@@ -140,7 +140,12 @@ static void stream_read(struct tap *tap, struct tap_stream *stream)
     const ssize_t n = read(stream->fd, stream->block + stream->len, BLOCK_BYTES - stream->len);
     if (n < 0 && errno == EINTR)
         return;
-    if (n <= 0) { /* a pipe of our own does not fail */
+    if (n < 0) {
+        plsm_error_t *err = NULL;
+        error_io(&err, errno, "failed to read the output of the wrapped command");
+        tap_fail(tap, err);
+    }
+    if (n <= 0) {
         stream_end(tap, stream);
         return;
     }
