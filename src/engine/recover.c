@@ -121,19 +121,27 @@ static void recover_touch_pages(struct pool *pool)
     }
 }
 
+/* As an append publishes: the record that is not in force is filled, then head moves, then tail.
+ * Whoever dies in between leaves words that fit each other, and the next opener begins anew. */
 void recover_set(struct pool *pool, const struct run *run)
 {
     struct control *control = pool->control;
-    struct commit_record *commit = &control->commits[0];
+    const uint64_t tail = atomic_load_explicit(&control->tail, memory_order_relaxed);
+    const unsigned old =
+        atomic_load_explicit(&control->commits[0].end_pos, memory_order_relaxed) == tail ? 0 : 1;
+    const unsigned i = !old;
+    struct commit_record *commit = &control->commits[i];
 
-    atomic_store_explicit(&control->commits[1].end_pos, UINT64_MAX, memory_order_relaxed);
     atomic_store_explicit(&commit->next_seq, run->next_seq, memory_order_relaxed);
     atomic_store_explicit(&commit->time_ns, run->time_ns, memory_order_relaxed);
-    atomic_store_explicit(&control->commit_checks[0],
+    atomic_store_explicit(&control->commit_checks[i],
         commit_check(run->end, run->next_seq, run->time_ns), memory_order_relaxed);
-    atomic_store_explicit(&commit->end_pos, run->end, memory_order_relaxed);
-    atomic_store_explicit(&control->head, run->start, memory_order_relaxed);
+    /* release, all four: in this order, even if nothing follows */
+    atomic_store_explicit(&commit->end_pos, run->end, memory_order_release);
+    atomic_store_explicit(&control->head, run->start, memory_order_release);
     atomic_store_explicit(&control->tail, run->end, memory_order_release);
+    /* where tail has not moved, both records name it until now */
+    atomic_store_explicit(&control->commits[old].end_pos, UINT64_MAX, memory_order_release);
 }
 
 /* The words as the disk has them. head stands on another line of the cache than tail and the
