@@ -263,6 +263,55 @@ static void test_refuse_to_leave_half_a_pool_behind(void **state)
     check_ok(pool_create(path, NULL, &test_error));
 }
 
+/* Each with a checksum that is right: only the sizes do not fit each other. */
+static void test_refuse_superblocks_that_contradict_themselves(void **state)
+{
+    (void)state;
+    struct superblock sound;
+    char path[256];
+    pool_close(test_pool("sizes", 65536));
+    snprintf(path, sizeof(path), "%s", test_path("sizes"));
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &sound, sizeof(sound), 0), sizeof(sound));
+    struct superblock cases[14];
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+        cases[i] = sound;
+    cases[n++].header_size++;
+    cases[n++].index_offset += 32;
+    cases[n++].file_size = LIMIT_POOL_BYTES_MAX + 1;
+    cases[n++].index_capacity++;
+    cases[n].index_capacity = cases[n].file_size / FORMAT_SLOT_SIZE + 1;
+    cases[n].ring_offset = FORMAT_HEADER_SIZE + cases[n].index_capacity * FORMAT_SLOT_SIZE;
+    n++;
+    cases[n++].ring_offset += 32;
+    cases[n++].ring_size = FORMAT_RING_MIN - 32;
+    cases[n++].ring_size -= 8;
+    cases[n++].ring_size = sound.file_size + 32;
+    cases[n++].ring_size = sound.file_size - sound.ring_offset + 32;
+    cases[n++].block_shift = 4;
+    cases[n++].block_shift = 64;
+    cases[n++].block_shift--; /* more blocks than slots */
+    for (size_t i = 0; i <= n; i++) {
+        struct pool *pool = NULL;
+        cases[i].crc = crc32c(0, &cases[i], offsetof(struct superblock, crc));
+        assert_int_equal(pwrite(fd, &cases[i], sizeof(cases[i]), 0), sizeof(cases[i]));
+        const int r = pool_open(path, POOL_READ, NULL, &pool, &test_error);
+        if (i == n) { /* the last is sound */
+            assert_int_equal(r, 0);
+            pool_close(pool);
+            break;
+        }
+        if (r != -1)
+            fail_msg("case %zu was opened", i);
+        assert_string_equal(test_error->message, "impossible sizes in the superblock");
+        assert_int_equal(test_error->kind, PLSM_ERROR_CORRUPT);
+        forget_error();
+    }
+    close(fd);
+}
+
 static void append_busy(const struct child_side *side)
 {
     const struct pool_open_options options = {.busy_timeout_ms = 30};
@@ -358,7 +407,8 @@ static void test_refuse_to_append_in_a_child_whose_file_is_gone(void **state)
     test_append(pool, "{}");
 }
 
-TESTS(test_refuse_writing_through_a_readers_handle, test_refuse_batches_of_none_and_of_too_many,
+TESTS(test_refuse_superblocks_that_contradict_themselves,
+    test_refuse_writing_through_a_readers_handle, test_refuse_batches_of_none_and_of_too_many,
     test_refuse_tags_that_are_too_long, test_refuse_batch_that_might_not_fit_wherever_the_tail_is,
     test_refuse_nothing_of_a_batch_that_crosses_the_end,
     test_refuse_nothing_to_seeks_before_the_first_and_behind_the_last,

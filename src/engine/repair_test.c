@@ -42,6 +42,68 @@ static void test_repair_counts_what_is_kept_and_lost(void **state)
     }
 }
 
+/* Without an index nothing but the frames says what there was. */
+static void test_repair_without_an_index(void **state)
+{
+    (void)state;
+    static uint8_t bytes[POOL_BYTES];
+    make_image_with(0, 0);
+    for (size_t i = model_oldest - 1; i < N_MODEL; i++) {
+        memcpy(bytes, image, sizeof(bytes));
+        bytes[model[i].offset + 12] ^= 1; /* in the header */
+        must_repair(bytes, sizeof(bytes), whole_next_seq(bytes, sizeof(bytes)), i);
+    }
+    memcpy(bytes, image, sizeof(bytes));
+    memset(bytes + sizeof(struct superblock), 0, FORMAT_HEADER_SIZE - sizeof(struct superblock));
+    must_repair(bytes, sizeof(bytes), N_MODEL + 1, N_MODEL);
+}
+
+static void forge(uint8_t *bytes, size_t i, uint64_t seq, uint64_t time_ns)
+{
+    struct superblock superblock;
+    struct frame_header header;
+    memcpy(&superblock, bytes, sizeof(superblock));
+    memcpy(&header, bytes + model[i].offset, sizeof(header));
+    uint64_t pos = model[i].offset - superblock.ring_offset;
+    const uint32_t seed = crc32c(0, superblock.uuid, sizeof(superblock.uuid));
+    while (frame_header_crc(seed, pos, &header) != header.crc) {
+        pos += superblock.ring_size;
+        assert_true(pos < 100 * superblock.ring_size);
+    }
+    header.seq = seq;
+    header.time_ns = time_ns;
+    header.crc = frame_header_crc(seed, pos, &header);
+    memcpy(bytes + model[i].offset, &header, sizeof(header));
+}
+
+/* Frames whose checksums are right, and that no writer of this pool has published there. */
+static void test_repair_keeps_no_frame_that_does_not_fit(void **state)
+{
+    (void)state;
+    static const uint64_t seqs[] = {0, 1, N_MODEL - 10, UINT64_MAX, UINT64_MAX - 1};
+    static uint8_t bytes[POOL_BYTES];
+    make_image();
+    const size_t i = N_MODEL - 5;
+    for (size_t n = 0; n < sizeof(seqs) / sizeof(*seqs); n++) {
+        scoped(pool_repaired_fini) struct pool_repaired repaired = {0};
+        memcpy(bytes, image, sizeof(bytes));
+        forge(bytes, i, seqs[n], model[i].time_ns);
+        put_file(bytes, sizeof(bytes));
+        check_ok(pool_repair(pool_file, NULL, &repaired, &test_error));
+        assert_int_equal(repaired.n_kept, N_MODEL - model_oldest);
+        assert_int_equal(repaired.n_lost, 1);
+        assert_int_equal(repaired.newest_seq, N_MODEL);
+        sweep();
+    }
+    scoped(pool_repaired_fini) struct pool_repaired repaired = {0};
+    memcpy(bytes, image, sizeof(bytes));
+    forge(bytes, i, i + 1, model[i - 1].time_ns - 1); /* before the message before */
+    put_file(bytes, sizeof(bytes));
+    check_ok(pool_repair(pool_file, NULL, &repaired, &test_error));
+    assert_int_equal(repaired.n_lost, 1);
+    sweep();
+}
+
 static void test_repair_of_any_flipped_bit_of_the_superblock(void **state)
 {
     (void)state;
@@ -253,7 +315,8 @@ static void test_repair_of_random_damage(void **state)
     assert_true(n_repaired > 100);
 }
 
-TESTS(test_repair_of_any_damaged_message_keeps_all_others, test_repair_counts_what_is_kept_and_lost,
+TESTS(test_repair_of_any_damaged_message_keeps_all_others, test_repair_without_an_index,
+    test_repair_keeps_no_frame_that_does_not_fit, test_repair_counts_what_is_kept_and_lost,
     test_repair_of_any_flipped_bit_of_the_superblock, test_repair_of_a_lost_superblock,
     test_repair_of_any_lost_page, test_repair_of_control_words_and_index_lost_together,
     test_repair_of_any_control_word, test_repair_of_control_words_of_long_ago,
