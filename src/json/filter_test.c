@@ -1,7 +1,9 @@
 #include "json/filter.h"
 
 #include "base/clock.h"
+#include "base/limits.h"
 #include "base/test.h"
+#include "json/filter_native.h"
 
 #include <pthread.h>
 
@@ -282,6 +284,80 @@ static void test_rarer_expressions_are_matched_alike(void **state)
         if (with_jq)
             expect_new_and_match(more[i].expression, false, more[i].expected);
     }
+}
+
+/* What the native matcher takes, libjq takes, and with the same answer. Of the many, some. */
+static void expect_both_or_neither(const char *expression, size_t *n_native, bool with_jq)
+{
+    struct native *native = NULL;
+    assert_int_equal(native_new(view_str(expression), &native), 0);
+    if (native == NULL)
+        return;
+    const int answer = native_match(native, some_message());
+    native_free(native);
+    if (!with_jq || strstr(expression, "//") != NULL || (*n_native)++ % 200 != 0)
+        return; /* what // catches depends on the version of libjq */
+    scoped(plsm_error_free) plsm_error_t *err = NULL;
+    scoped(filter_free) struct filter *filter = NULL;
+    if (filter_new_jq(expression, &filter, &err) < 0)
+        fail_msg("only the native matcher takes %s", expression);
+    const int result = filter_match(filter, some_message(), &err);
+    const int expected = answer == NATIVE_MATCH ? YES : answer == NATIVE_NO_MATCH ? NO : USAGE;
+    expect_message(expression, filter, result, expected, err);
+}
+
+/* Every expression above, broken off after each byte, and without each byte. */
+static void test_expressions_broken_anywhere_are_taken_by_both_or_by_libjq(void **state)
+{
+    (void)state;
+    const bool with_jq = has_module();
+    size_t n_native = 0;
+    char text[256];
+    for (size_t i = 0; i < sizeof(simple) / sizeof(*simple) + sizeof(more) / sizeof(*more); i++) {
+        const size_t n_simple = sizeof(simple) / sizeof(*simple);
+        const char *whole = i < n_simple ? simple[i].expression : more[i - n_simple].expression;
+        for (size_t len = 0; len < strlen(whole); len++) {
+            snprintf(text, sizeof(text), "%.*s", (int)len, whole);
+            expect_both_or_neither(text, &n_native, with_jq);
+            snprintf(text, sizeof(text), "%.*s%s", (int)len, whole, whole + len + 1);
+            expect_both_or_neither(text, &n_native, with_jq);
+        }
+    }
+}
+
+/* What is too deep, too long or too much for the native matcher is left to libjq, or refused. */
+static void test_expressions_of_any_size_are_survived(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *open, *middle, *close;
+    } parts[] = {{"(", "true", ")"}, {"[", "1", "]"}, {"{a:", "1", "}"}, {"-", "1", ""},
+        {".data|", "true", ""}, {"true and ", "true", ""}, {"(true // ", "false", ")"},
+        {"select(", "true", ")"}, {"true,", "true", ""}, {".data", "", ""}, {"\"a\"==", "1", ""}};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+        for (size_t n = 1; n <= 4096; n *= 4) {
+            scoped(buf_fini) struct buf buf = {0};
+            struct native *native = NULL;
+            for (size_t k = 0; k < n; k++)
+                assert_int_equal(buf_append_str(&buf, parts[i].open), 0);
+            assert_int_equal(buf_append_str(&buf, parts[i].middle), 0);
+            for (size_t k = 0; k < n; k++)
+                assert_int_equal(buf_append_str(&buf, parts[i].close), 0);
+            assert_int_equal(native_new(buf_view(&buf), &native), 0);
+            if (native != NULL)
+                native_match(native, some_message());
+            native_free(native);
+        }
+    }
+    scoped(plsm_error_free) plsm_error_t *err = NULL;
+    scoped(filter_free) struct filter *filter = NULL;
+    char *huge = malloc(LIMIT_RECORD_BYTES + 2);
+    assert_non_null(huge);
+    memset(huge, ' ', LIMIT_RECORD_BYTES + 1);
+    huge[LIMIT_RECORD_BYTES + 1] = 0;
+    assert_int_equal(filter_new(huge, &filter, &err), -1);
+    assert_int_equal(err->kind, PLSM_ERROR_USAGE);
+    free(huge);
 }
 
 static void test_simple_expressions_are_matched_natively(void **state)
@@ -583,8 +659,10 @@ static void test_damaged_messages_are_survived(void **state)
     }
 }
 
-TESTS(test_rarer_expressions_are_matched_alike, test_simple_expressions_are_matched_natively,
-    test_jq_answers_the_same, test_the_whole_language_works, test_what_is_no_expression_is_refused,
+TESTS(test_expressions_broken_anywhere_are_taken_by_both_or_by_libjq,
+    test_expressions_of_any_size_are_survived, test_rarer_expressions_are_matched_alike,
+    test_simple_expressions_are_matched_natively, test_jq_answers_the_same,
+    test_the_whole_language_works, test_what_is_no_expression_is_refused,
     test_what_filters_do_not_have_is_refused, test_names_that_only_look_unavailable_are_accepted,
     test_syntax_errors_are_told, test_tags_may_be_absent, test_alternative_catches_errors,
     test_an_endless_filter_can_be_interrupted, test_deep_values_match,
