@@ -159,17 +159,25 @@ static void stream_read(struct tap *tap, struct tap_stream *stream)
 
 /* Signals were handed on already. One that comes when the program has ended was meant for us:
  * whoever it left behind, and who still holds its pipes, is not waited for. */
-static void tap_events(struct tap *tap)
+static void tap_events(struct tap *tap, bool told)
 {
-    bool any = false;
-    for (int signo; (signo = spawn_event(&tap->child)) != 0; any = true)
+    for (int signo; (signo = spawn_event(&tap->child)) != 0; told = true)
         if (signo != SIGCHLD)
             tap->stop = tap->stop || tap->ended;
         else if (!tap->ended)
             tap->ended = spawn_ended(&tap->child);
-    /* so many may have come that the pipe had no room for the one that matters */
-    if (any && !tap->ended)
+    /* so many may have come that the pipe had no room for the one that matters, or it could not
+     * be read */
+    if (told && !tap->ended)
         tap->ended = spawn_ended(&tap->child);
+}
+
+/* Nothing can be waited for any more. */
+static void tap_poll_failed(struct tap *tap, int errnum)
+{
+    plsm_error_t *err = NULL;
+    error_io(&err, errnum, "failed to wait for the output of the wrapped command");
+    tap_fail(tap, err);
 }
 
 static int tap_timeout_ms(const struct tap *tap)
@@ -191,9 +199,14 @@ static void tap_turn(struct tap *tap)
                            ? (struct pollfd){.fd = stream->sink.fd, .events = POLLOUT}
                            : (struct pollfd){.fd = stream->fd, .events = POLLIN};
     }
-    if (poll(polls, 1 + N_TAP_STREAMS, tap_timeout_ms(tap)) < 0)
+    bool told = false;
+    if (poll(polls, 1 + N_TAP_STREAMS, tap_timeout_ms(tap)) < 0) {
+        if (errno != EINTR)
+            tap_poll_failed(tap, errno);
         memset(polls, 0, sizeof(polls)); /* a signal handler ran: see what it says */
-    tap_events(tap);
+        told = true;
+    }
+    tap_events(tap, told || polls[0].revents != 0);
     for (size_t i = 0; i < N_TAP_STREAMS; i++) {
         struct tap_stream *stream = &tap->streams[i];
         if (polls[1 + i].revents == 0)

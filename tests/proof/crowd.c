@@ -5,6 +5,7 @@
  * this file), so that a lost wake-up is no delay of a few milliseconds but a failure. */
 #include "base/clock.h"
 #include "engine/handle.h"
+#include "engine/lease.h"
 #include "os/futex.h"
 #include "proof.h"
 
@@ -162,6 +163,40 @@ static void test_followers(void)
     passed("messages seen by all of many followers, none late", board->n_messages * n);
 }
 
+/* Two that wake each other, one message each way. */
+static void player_run(unsigned number)
+{
+    struct pool *pool = open_pool(POOL_WRITE);
+    struct cursor cursor;
+    struct frame frame;
+    struct gap gap;
+
+    cursor_oldest(&cursor, pool);
+    for (uint64_t seq = 1; seq <= board->n_messages; seq++) {
+        if (seq % 2 == number)
+            must(append(pool, number, seq) == seq);
+        int r;
+        while ((r = cursor_next(&cursor, &frame, &gap, NULL)) == CURSOR_EMPTY) {
+            const uint64_t deadline_ns = clock_deadline_ns(PATIENCE_MS);
+            must(follow_wait(&cursor, deadline_ns, NULL) == FOLLOW_READY);
+            must(clock_monotonic_ns() < deadline_ns);
+        }
+        must(r == CURSOR_FRAME && frame.seq == seq);
+    }
+    pool_close(pool);
+}
+
+static void test_ping_pong(void)
+{
+    make_pool(1 << 20);
+    *board = (struct board){.n_messages = count(200000, 10000000)};
+    start(player_run, 0);
+    start(player_run, 1);
+    join(2);
+    verify(board->n_messages);
+    passed("messages back and forth between two, none late", board->n_messages);
+}
+
 /* Writers: all acknowledged, gapless, each one's in its own order. ---------------------------------*/
 
 static void writer_run(unsigned number)
@@ -307,6 +342,9 @@ static void forked(unsigned number)
     pool_close(own);
     if (number % 2 == 0)
         pool_close(storm.pool);
+    else if (number % 5 == 0) /* dies inside: the others must not take it for themselves */
+        must(append(storm.pool, 2, 0) > 0 &&
+             lock_take(storm.pool, &storm.pool->control->lock) == POOL_OK);
 }
 
 static void test_forks(void)
@@ -323,7 +361,9 @@ static void test_forks(void)
         must(pthread_create(&threads[i], NULL, storm_append, NULL) == 0);
     for (unsigned i = 0; i < n; i++) {
         start(forked, i);
-        n_children += i % 3 != 0 ? 2 : 1;
+        n_children += 1;
+        n_children += i % 3 != 0 ? 1 : 0;
+        n_children += i % 2 != 0 && i % 5 == 0 ? 1 : 0;
         if (i % 8 == 7)
             join(8);
     }
@@ -485,8 +525,8 @@ static void test_deleted(void)
 
 int main(int argc, char **argv)
 {
-    static void (*const tests[])(void) = {
-        test_opens, test_followers, test_writers, test_forks, test_signals, test_deleted};
+    static void (*const tests[])(void) = {test_opens, test_followers, test_ping_pong, test_writers,
+        test_forks, test_signals, test_deleted};
     proof.brief = argc < 2 || strcmp(argv[1], "long") != 0;
     setvbuf(stdout, NULL, _IOLBF, 0);
     proof_folder(proof.folder);
@@ -498,12 +538,13 @@ int main(int argc, char **argv)
         tests[i]();
     unlink(proof.path);
     rmdir(proof.folder);
-    printf("# proof: crowd: %llu opens, %llu followers x %llu messages, 64 writers x %llu, %llu "
+    printf("# proof: crowd: %llu opens, %llu followers x %llu messages, %llu messages back and "
+           "forth, 64 writers x %llu, %llu "
            "forks, "
            "%llu signals, %llu pools made anew: nothing lost, nothing left over\n",
         (unsigned long long)count(10000, 200000), (unsigned long long)count(200, 1000),
-        (unsigned long long)count(40, 1000), (unsigned long long)count(1000, 20000),
-        (unsigned long long)count(300, 10000), (unsigned long long)atomic_load(&rain.n_signals),
-        (unsigned long long)count(8, 200));
+        (unsigned long long)count(40, 1000), (unsigned long long)count(200000, 10000000),
+        (unsigned long long)count(1000, 20000), (unsigned long long)count(300, 10000),
+        (unsigned long long)atomic_load(&rain.n_signals), (unsigned long long)count(8, 200));
     return 0;
 }
