@@ -168,7 +168,10 @@ static void noise_run(void)
         const struct timespec pause = {.tv_nsec = (long)NOISE_NS};
         nanosleep(&pause, NULL);
         const uint64_t took_ns = clock_monotonic_ns() - start_ns;
-        if (took_ns > NOISE_NS + atomic_load(&crash_shared->noise_ns))
+        if (took_ns <= NOISE_NS)
+            continue;
+        atomic_fetch_add(&crash_shared->noise_sum_ns, took_ns - NOISE_NS);
+        if (took_ns - NOISE_NS > atomic_load(&crash_shared->noise_ns))
             atomic_store(&crash_shared->noise_ns, took_ns - NOISE_NS);
     }
 }

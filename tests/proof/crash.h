@@ -80,13 +80,14 @@ struct job {
 struct crash_shared {
     struct listing before; /* the call that is stepped */
     struct listing after;
-    bool flushes;                /* the call makes everything durable */
-    atomic_bool acked;           /* the call has returned */
-    _Atomic(uint32_t) lease;     /* the stepped child's */
-    _Atomic(uint64_t) noise_ns;  /* the machine's longest pause so far */
-    _Atomic(uint64_t) took_ns;   /* the slowest opening and append of all */
-    _Atomic(uint64_t) n_late;    /* those over TAKEOVER_NS */
-    _Atomic(uint64_t) n_checked; /* openings */
+    bool flushes;                   /* the call makes everything durable */
+    atomic_bool acked;              /* the call has returned */
+    _Atomic(uint32_t) lease;        /* the stepped child's */
+    _Atomic(uint64_t) noise_ns;     /* the machine's longest pause so far */
+    _Atomic(uint64_t) noise_sum_ns; /* all its pauses */
+    _Atomic(uint64_t) took_ns;      /* the slowest opening and append of all */
+    _Atomic(uint64_t) n_late;       /* those over TAKEOVER_NS */
+    _Atomic(uint64_t) n_checked;    /* openings */
     _Atomic(uint64_t) n_wrong;
     _Atomic(uint8_t) working[WORKERS_MAX]; /* which job each has */
     struct job jobs[JOBS];
