@@ -241,7 +241,95 @@ static void test_repair_on_a_full_disk_changes_nothing(void **state)
     rmdir(folder);
 }
 
+/* The record says that more was given out than the ring holds: a pad at the end says so, and where
+ * there is no room for it the oldest message goes. */
+static void test_repair_of_a_full_ring_makes_room_for_what_it_has_to_say(void **state)
+{
+    (void)state;
+    scoped(pool_repaired_fini) struct pool_repaired repaired = {0};
+    struct pool *pool = test_pool_with(
+        "full-ring", (struct pool_create_options){.size_bytes = 8192, .index_capacity = 0});
+    char path[256];
+    snprintf(path, sizeof(path), "%s", test_path("full-ring"));
+    const uint64_t n_held = pool_ring_size(pool) / 64;
+    for (uint64_t i = 0; i < n_held + 10; i++)
+        test_append(pool, "{\"takes\":\"64 bytes\"}");
+    struct control *control = pool->control;
+    assert_int_equal(control->tail - control->head, pool_ring_size(pool));
+    for (int i = 0; i < 2; i++) {
+        struct commit_record *record = &control->commits[i];
+        record->next_seq += 5;
+        control->commit_checks[i] =
+            commit_check(record->end_pos, record->next_seq, record->time_ns);
+    }
+    pool_close(pool);
+
+    check_ok(pool_repair(path, NULL, &repaired, &test_error));
+    assert_int_equal(repaired.n_kept, n_held - 1);
+    assert_int_equal(repaired.oldest_seq, 12);
+    assert_int_equal(repaired.newest_seq, n_held + 10);
+    assert_int_equal(repaired.n_lost, 6); /* the oldest, and the five that nobody has seen */
+    pool = test_open(path, POOL_WRITE);
+    check_sound(pool, 0);
+    assert_int_equal(test_append(pool, "{}"), n_held + 16);
+    pool_close(pool);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(repaired.copy_path), 0);
+}
+
+/* Nothing was ever in it: any division of the file into index and ring will do. */
+static void test_repair_of_an_unused_pool_without_a_superblock(void **state)
+{
+    (void)state;
+    scoped(pool_repaired_fini) struct pool_repaired repaired = {0};
+    char path[256];
+    uint8_t zeros[sizeof(struct superblock)] = {0};
+    pool_close(test_pool("unused", 65536));
+    snprintf(path, sizeof(path), "%s", test_path("unused"));
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, zeros, sizeof(zeros), 0), sizeof(zeros));
+    check_ok(pool_repair(path, NULL, &repaired, &test_error));
+    assert_int_equal(repaired.n_kept, 0);
+    struct pool *pool = test_open(path, POOL_WRITE);
+    check_sound(pool, 0);
+    assert_int_equal(test_append(pool, "{}"), 1);
+    pool_close(pool);
+    close(fd);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(repaired.copy_path), 0);
+}
+
+/* Somebody has taken the names of the next minute for his copies. */
+static void test_repair_finds_another_name_for_its_copy(void **state)
+{
+    (void)state;
+    scoped(pool_repaired_fini) struct pool_repaired repaired = {0};
+    static uint8_t bytes[POOL_BYTES];
+    const time_t now = (time_t)(clock_wall_ns() / NS_PER_SECOND);
+    make_image();
+    memcpy(bytes, image, sizeof(bytes));
+    bytes[model[N_MODEL - 1].end - 1] ^= 1;
+    put_file(bytes, sizeof(bytes));
+    for (time_t at = now; at < now + 60; at++) {
+        char name[400];
+        char stamp[32];
+        struct tm utc;
+        assert_non_null(gmtime_r(&at, &utc));
+        strftime(stamp, sizeof(stamp), "%Y%m%dT%H%M%SZ", &utc);
+        snprintf(name, sizeof(name), "%s.before-repair-%s", pool_file, stamp);
+        const int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        close(fd);
+    }
+    check_ok(pool_repair(pool_file, NULL, &repaired, &test_error));
+    assert_string_equal(repaired.copy_path + strlen(repaired.copy_path) - 3, "Z-1");
+    assert_int_equal(sweep(), 61);
+}
+
 TESTS(test_repair_leaves_a_healthy_pool_alone, test_repair_refuses_what_it_cannot_know,
     test_repair_waits_for_nobody, test_repair_under_a_waiting_writer_and_a_follower,
     test_repair_killed_at_any_step_leaves_the_old_or_the_new, test_repair_after_a_failed_sync,
-    test_repair_on_a_full_disk_changes_nothing)
+    test_repair_on_a_full_disk_changes_nothing,
+    test_repair_of_a_full_ring_makes_room_for_what_it_has_to_say,
+    test_repair_of_an_unused_pool_without_a_superblock, test_repair_finds_another_name_for_its_copy)
