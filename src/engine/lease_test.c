@@ -434,6 +434,35 @@ static void test_lease_garbage_in_a_lock_word_is_nobody(void **state)
     }
 }
 
+/* Who takes a word over does not know whether others sleep on it, and keeps the mark that says so;
+ * who finds it free sets none. */
+static void test_lease_taken_over_word_still_says_that_others_sleep(void **state)
+{
+    (void)state;
+    pool_close(start("mark"));
+    scoped(pool_close) struct pool *pool = test_open_patient(pool_file, 0);
+    _Atomic(uint32_t) *word = &pool->control->flush_lock;
+    const uint32_t dead = FORMAT_LEASE_MAX - 1;
+    const struct lock_goal far = {&pool->control->durable, UINT64_MAX};
+
+    assert_int_equal(lock_take_unless(pool, word, &far), POOL_OK);
+    assert_int_equal(*word, pool->lease);
+    atomic_store(word, dead | FORMAT_LOCK_WAITERS);
+    assert_int_equal(lock_take_unless(pool, word, &far), POOL_OK);
+    assert_int_equal(*word, pool->lease | FORMAT_LOCK_WAITERS);
+    atomic_store(word, dead);
+    assert_int_equal(lock_take_unless(pool, word, &far), POOL_OK);
+    assert_int_equal(*word, pool->lease | FORMAT_LOCK_WAITERS);
+    atomic_store(word, FORMAT_LOCK_WAITERS);
+    assert_int_equal(lock_take_unless(pool, word, &far), POOL_OK);
+    assert_int_equal(*word, pool->lease | FORMAT_LOCK_WAITERS);
+
+    const struct lock_goal reached = {&pool->control->durable, 0};
+    assert_int_equal(lock_take_unless(pool, word, &reached), LOCK_NEEDLESS);
+    assert_int_equal(lock_take_unless(pool, word, &far), POOL_BUSY); /* a thread of this handle */
+    atomic_store(word, 0);
+}
+
 TESTS(test_lease_locks_of_a_killed_writer_are_taken_over, test_lease_one_try_also_sees_a_dead_owner,
     test_lease_number_of_a_dead_owner_does_not_revive_it,
     test_lease_none_left_is_an_error_not_a_hang, test_lease_stopped_owner_is_alive,
@@ -442,4 +471,5 @@ TESTS(test_lease_locks_of_a_killed_writer_are_taken_over, test_lease_one_try_als
     test_lease_inherited_handle_works_in_the_child,
     test_lease_forked_child_that_dies_inside_is_taken_over, test_lease_fork_amid_appending_threads,
     test_lease_fork_amid_opening_threads, test_lease_foreign_flock_makes_writers_wait,
-    test_lease_garbage_in_a_lock_word_is_nobody)
+    test_lease_garbage_in_a_lock_word_is_nobody,
+    test_lease_taken_over_word_still_says_that_others_sleep)
