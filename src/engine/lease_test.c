@@ -463,6 +463,43 @@ static void test_lease_taken_over_word_still_says_that_others_sleep(void **state
     atomic_store(word, 0);
 }
 
+/* More writers than there are witnesses: the kernel's lock alone says who lives. */
+static void test_lease_beyond_the_witnesses_is_as_good(void **state)
+{
+    (void)state;
+    pool_close(start("many"));
+    const int fd = occupy_leases_except(FORMAT_LEASE_MAX);
+    struct pool *pool = test_open_patient(pool_file, 30);
+    const struct message message = test_message("{}");
+    struct appended appended;
+
+    assert_int_equal(pool->lease & FORMAT_LEASE_MAX, FORMAT_LEASE_MAX);
+    test_append(pool, "{}");
+    atomic_store(&pool->control->lock, FORMAT_WITNESSES + 1); /* alive, and slow */
+    assert_int_equal(pool_append(pool, &message, 1, &appended, &test_error), POOL_BUSY);
+    close(fd); /* and now dead */
+    check_taken_over(pool);
+    pool_close(pool);
+}
+
+/* A machine went down; the first who opens the pool finds another at work on it. */
+static void test_lease_recovery_waits_for_the_lock(void **state)
+{
+    (void)state;
+    const struct pool_open_options patience = {.busy_timeout_ms = 30};
+    struct pool *other = NULL;
+    struct pool *pool = start("recovery");
+    test_append(pool, "{}");
+    pool->control->boot_id[0] ^= 1;
+    atomic_store(&pool->control->lock, pool->lease);
+    assert_int_equal(pool_open(pool_file, POOL_WRITE, &patience, &other, &test_error), POOL_BUSY);
+    atomic_store(&pool->control->lock, 0);
+    check_ok(pool_open(pool_file, POOL_WRITE, &patience, &other, &test_error));
+    assert_int_equal(test_append(other, "{}"), 2);
+    pool_close(other);
+    pool_close(pool);
+}
+
 TESTS(test_lease_locks_of_a_killed_writer_are_taken_over, test_lease_one_try_also_sees_a_dead_owner,
     test_lease_number_of_a_dead_owner_does_not_revive_it,
     test_lease_none_left_is_an_error_not_a_hang, test_lease_stopped_owner_is_alive,
@@ -472,4 +509,5 @@ TESTS(test_lease_locks_of_a_killed_writer_are_taken_over, test_lease_one_try_als
     test_lease_forked_child_that_dies_inside_is_taken_over, test_lease_fork_amid_appending_threads,
     test_lease_fork_amid_opening_threads, test_lease_foreign_flock_makes_writers_wait,
     test_lease_garbage_in_a_lock_word_is_nobody,
-    test_lease_taken_over_word_still_says_that_others_sleep)
+    test_lease_taken_over_word_still_says_that_others_sleep,
+    test_lease_beyond_the_witnesses_is_as_good, test_lease_recovery_waits_for_the_lock)

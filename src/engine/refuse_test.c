@@ -407,6 +407,18 @@ static void test_refuse_to_append_in_a_child_whose_file_is_gone(void **state)
     test_append(pool, "{}");
 }
 
+static void test_refuse_no_permission_bits_that_are_asked_for(void **state)
+{
+    (void)state;
+    struct stat status;
+    umask(0);
+    scoped(pool_close) struct pool *pool =
+        test_pool_with("mode", (struct pool_create_options){.size_bytes = 8192, .mode = 0640});
+    assert_int_equal(stat(test_path("mode"), &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0640);
+    assert_false(pool_is_remote(pool));
+}
+
 TESTS(test_refuse_superblocks_that_contradict_themselves,
     test_refuse_writing_through_a_readers_handle, test_refuse_batches_of_none_and_of_too_many,
     test_refuse_tags_that_are_too_long, test_refuse_batch_that_might_not_fit_wherever_the_tail_is,
@@ -416,4 +428,5 @@ TESTS(test_refuse_superblocks_that_contradict_themselves,
     test_refuse_nothing_to_a_cursor_that_lost_everything, test_refuse_what_no_pool_can_be_made_from,
     test_refuse_to_leave_half_a_pool_behind, test_refuse_with_busy_while_the_lock_is_held,
     test_refuse_with_busy_while_a_foreign_flock_is_held,
-    test_refuse_to_append_in_a_child_whose_file_is_gone)
+    test_refuse_to_append_in_a_child_whose_file_is_gone,
+    test_refuse_no_permission_bits_that_are_asked_for)

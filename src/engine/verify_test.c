@@ -255,6 +255,112 @@ static void test_verify_readers_of_an_unrecovered_pool_take_what_is_intact(void 
     assert_int_equal(frame.seq, 2);
 }
 
+/* Where a caller steps over damage himself, he is told what he lost. */
+static void test_verify_skipping_damage_tells_what_was_lost(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *pool = make_pool("skip", 0);
+    struct cursor cursor;
+    struct frame frame;
+    struct gap gap;
+
+    pool->ring[FRAME_LEN + 40] ^= 1;
+    pool->ring[2 * FRAME_LEN + 40] ^= 1;
+    pool->ring[5 * FRAME_LEN + 40] ^= 1;
+    cursor_oldest(&cursor, pool);
+    assert_int_equal(cursor_next(&cursor, &frame, &gap, &test_error), CURSOR_FRAME);
+    check_fails(cursor_next(&cursor, &frame, &gap, &test_error), PLSM_ERROR_CORRUPT);
+    cursor_skip_damage(&cursor, &gap);
+    assert_int_equal(gap.first_seq, 2);
+    assert_int_equal(gap.next_seq, 4);
+    for (uint64_t seq = 4; seq <= 5; seq++) {
+        assert_int_equal(cursor_next(&cursor, &frame, &gap, &test_error), CURSOR_FRAME);
+        assert_int_equal(frame.seq, seq);
+    }
+    check_fails(cursor_next(&cursor, &frame, &gap, &test_error), PLSM_ERROR_CORRUPT);
+    cursor_skip_damage(&cursor, &gap); /* nothing intact behind it */
+    assert_int_equal(gap.first_seq, 6);
+    assert_int_equal(gap.next_seq, 7);
+    assert_int_equal(cursor_next(&cursor, &frame, &gap, &test_error), CURSOR_EMPTY);
+    assert_int_equal(test_append(pool, "{}"), 7);
+    assert_int_equal(cursor_next(&cursor, &frame, &gap, &test_error), CURSOR_FRAME);
+    assert_int_equal(frame.seq, 7);
+}
+
+/* After a power loss only a run of seqs and times that rise is believed: the one in which
+ * what was flushed ends. */
+static void test_verify_recovery_keeps_one_run(void **state)
+{
+    (void)state;
+    for (int what = 0; what < 4; what++) {
+        struct pool *pool = make_pool("runs", POOL_INDEX_DEFAULT);
+        struct pool_info info;
+        struct frame_header header = header_at(pool, 4 * FRAME_LEN);
+        if (what == 0)
+            header.seq = 9; /* of no writer of this lap */
+        if (what == 1)
+            header.time_ns = 3999; /* before the message before */
+        if (what >= 2)
+            pool->ring[2 * FRAME_LEN + 40] ^= 1;
+        forge(pool, 4 * FRAME_LEN, header);
+        if (what == 2)
+            pool->control->durable = 4 * FRAME_LEN; /* flushed: within the second run */
+        if (what == 3)
+            pool->control->durable = 2 * FRAME_LEN; /* the end of the first one */
+        pool->control->boot_id[0] ^= 1;
+        pool_close(pool);
+        pool = test_open(test_path("runs"), POOL_WRITE);
+        check_ok(pool_info(pool, &info, &test_error));
+        static const uint64_t oldest[] = {1, 1, 4, 1};
+        static const uint64_t newest[] = {4, 4, 6, 2};
+        assert_int_equal(info.oldest_seq, oldest[what]);
+        assert_int_equal(info.newest_seq, newest[what]);
+        struct pool_report report;
+        check_ok(pool_verify(pool, &report, &test_error));
+        assert_int_equal(report.n_issues, 0);
+        pool_close(pool);
+    }
+}
+
+/* Errors may be of no interest. */
+static void test_verify_failing_recovery_fails_readers_too(void **state)
+{
+    (void)state;
+    struct pool *pool = make_pool("beyond-recovery", 0);
+    pool->control->boot_id[0] ^= 1;
+    pool->control->tail += 32;
+    pool_close(pool);
+    const char *path = test_path("beyond-recovery");
+    assert_int_equal(pool_open(path, POOL_READ, NULL, &pool, NULL), -1);
+    assert_int_equal(pool_open(path, POOL_WRITE, NULL, &pool, NULL), -1);
+    check_fails(pool_open(path, POOL_READ, NULL, &pool, &test_error), PLSM_ERROR_CORRUPT);
+}
+
+static void test_verify_cursors_skip_to_what_is_left(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *pool = make_pool("left", 0);
+    struct cursor cursor;
+    struct frame frame;
+    struct gap gap;
+
+    cursor_oldest(&cursor, pool);
+    pool->control->head = 3 * FRAME_LEN;
+    cursor_skip_damage(&cursor, &gap); /* what it stood at was given free */
+    assert_int_equal(cursor_next(&cursor, &frame, &gap, &test_error), CURSOR_FRAME);
+    assert_int_equal(frame.seq, 4);
+
+    cursor = (struct cursor){.pool = pool, .pos = FRAME_LEN, .tail = 6 * FRAME_LEN};
+    pool->ring[FRAME_LEN] ^= 1; /* overtaken there; no seq was expected, so none is missed */
+    assert_int_equal(cursor_next(&cursor, &frame, &gap, &test_error), CURSOR_FRAME);
+    assert_int_equal(frame.seq, 4);
+
+    pool->ring[3 * FRAME_LEN + 9] ^= 1; /* overtaken, and the oldest is damaged */
+    cursor = (struct cursor){.pool = pool, .pos = FRAME_LEN, .tail = 6 * FRAME_LEN};
+    check_fails(cursor_next(&cursor, &frame, &gap, &test_error), PLSM_ERROR_CORRUPT);
+    check_fails(pool_get(pool, 4, &frame, &test_error), PLSM_ERROR_CORRUPT);
+}
+
 /* The oldest and the only ones: what info says. */
 static void test_verify_info_of_pads_and_damage(void **state)
 {
@@ -293,4 +399,6 @@ TESTS(test_verify_says_what_is_there, test_verify_finds_seqs_out_of_order,
     test_verify_finds_a_next_seq_that_is_none, test_verify_counts_more_than_it_describes,
     test_verify_finds_index_slots_that_name_others, test_verify_searches_find_in_spite_of_any_index,
     test_verify_readers_of_an_unrecovered_pool_take_what_is_intact,
-    test_verify_info_of_pads_and_damage)
+    test_verify_skipping_damage_tells_what_was_lost, test_verify_info_of_pads_and_damage,
+    test_verify_recovery_keeps_one_run, test_verify_cursors_skip_to_what_is_left,
+    test_verify_failing_recovery_fails_readers_too)
