@@ -8,7 +8,7 @@
 /* A definition may use those before it. A function that wraps the one it replaces keeps that
  * under a name of ours: within its own definition a name means the new one. */
 static const struct {
-    const char *names; /* with a blank behind each */
+    const char *names; /* or operators, with a blank behind each */
     const char *definition;
 } prelude[] = {
     /* Since 1.7. */
@@ -62,6 +62,11 @@ static const struct {
         "if ($f | type) != \"string\" then error(\"strflocaltime needs a string\") "
         "elif type == \"number\" and ((. > -1e15 and . < 1e15) | not) then error(\"no such time\") "
         "else plasmite_strflocaltime($f) end; "},
+
+    /* 1.6 divides the smallest integer, or what is none, by -1, which ends the process. */
+    {"% %= ", "def plasmite_mod(a; b): _mod(a; b); def _mod(a; b): b as $b | a as $a | "
+              "if ($a | type) == \"number\" and ($b | type) == \"number\" and $b <= -1 and $b > -2 "
+              "then 0 else plasmite_mod($a; $b) end; "},
 };
 
 static bool names_have(const char *names, struct view name)
@@ -82,7 +87,8 @@ static bool expression_mentions(const char *expression, const char *names)
         const struct token token = lexer_next(&lexer);
         if (token.kind == TOKEN_END || token.kind == TOKEN_ERROR)
             return false;
-        if (token.kind == TOKEN_NAME && names_have(names, token.text))
+        if ((token.kind == TOKEN_NAME || token.kind == TOKEN_OPERATOR) &&
+            names_have(names, token.text))
             return true;
     }
 }
