@@ -14,7 +14,8 @@ struct filter {
     struct jq_program *program;
 };
 
-static int filter_make(
+/* Checks the expression and, if that is wanted, reads it as a simple one. */
+static int filter_begin(
     const char *expression, bool native, struct filter **out_filter, plsm_error_t **err)
 {
     scoped(filter_free) struct filter *filter = NULL;
@@ -31,11 +32,37 @@ static int filter_make(
     if (filter->expression == NULL ||
         (native && native_new(view_str(expression), &filter->native) < 0))
         return error_oom(err);
+    *out_filter = filter;
+    filter = NULL;
+    return 0;
+}
+
+static int filter_make(
+    const char *expression, bool native, struct filter **out_filter, plsm_error_t **err)
+{
+    scoped(filter_free) struct filter *filter = NULL;
+
+    if (filter_begin(expression, native, &filter, err) < 0)
+        return -1;
     if (filter->native == NULL &&
         filter_jq_compile(expression, &filter->module, &filter->program, err) < 0)
         return -1;
     *out_filter = filter;
     filter = NULL;
+    return 0;
+}
+
+int filter_new_bounded(const char *expression, struct filter **out_filter, plsm_error_t **err)
+{
+    scoped(filter_free) struct filter *filter = NULL;
+
+    if (filter_begin(expression, true, &filter, err) < 0)
+        return -1;
+    *out_filter = NULL;
+    if (filter->native != NULL && native_is_bounded(filter->native)) {
+        *out_filter = filter;
+        filter = NULL;
+    }
     return 0;
 }
 

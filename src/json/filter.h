@@ -59,6 +59,10 @@ void filter_interrupt(struct filter *filter);
 /* Whether the expression is simple: matched without libjq. */
 bool filter_is_native(const struct filter *filter);
 
+/* Makes it only if it is simple and takes time in proportion to the message, whatever that holds;
+ * else *out_filter is NULL. Loads nothing. Errors: those of filter_new that need no libjq. */
+int filter_new_bounded(const char *expression, struct filter **out_filter, plsm_error_t **err);
+
 /* Like filter_new, but never simple: for the tests that compare both. */
 int filter_new_jq(const char *expression, struct filter **out_filter, plsm_error_t **err);
 

@@ -129,6 +129,9 @@ void native_free(struct native *native);
 SCOPED_DEFINE(struct native *, native_free)
 int native_match(struct native *native, const struct filter_message *message);
 
+/* Whether a match takes time in proportion to the message, or little more: filter_bound.c. */
+bool native_is_bounded(const struct native *native);
+
 /* --- values: filter_value.c --- */
 
 struct value value_literal(const char *json);

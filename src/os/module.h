@@ -4,10 +4,11 @@
  * starts with libc alone. A module is opened once and stays: what it brings with it may have
  * registered functions for the end of a thread or of the process.
  *
- * What a port must supply: the two functions below. */
+ * What a port must supply: the functions below. */
 #ifndef OS_MODULE_H
 #define OS_MODULE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Opens the module `name` ("jq"). Looked for, in this order: in the folder of the running
@@ -20,5 +21,9 @@ void *os_module_open(
 
 /* The address of a symbol; NULL if the module has none of this name. */
 void *os_module_symbol(void *module, const char *name);
+
+/* The path of a program that is installed among the modules: the first one in the places above
+ * that may be run. False if there is none. */
+bool os_module_program(const char *name, const char *module_dir, char *out_path, size_t path_size);
 
 #endif

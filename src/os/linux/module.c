@@ -82,6 +82,27 @@ void *os_module_open(
     return module;
 }
 
+static bool program_try(
+    const char *dir, const char *below, const char *name, char *out_path, size_t path_size)
+{
+    const int len = snprintf(out_path, path_size, "%s%s%s", dir, below, name);
+
+    return len >= 0 && (size_t)len < path_size && access(out_path, X_OK) == 0;
+}
+
+bool os_module_program(const char *name, const char *module_dir, char *out_path, size_t path_size)
+{
+    char dir[PATH_MAX];
+
+    if (program_dir(dir) && (program_try(dir, "", name, out_path, path_size) ||
+                                program_try(dir, "../lib/plasmite/", name, out_path, path_size)))
+        return true;
+    if (library_dir(dir) && (program_try(dir, "", name, out_path, path_size) ||
+                                program_try(dir, "plasmite/", name, out_path, path_size)))
+        return true;
+    return program_try(module_dir, "/", name, out_path, path_size);
+}
+
 void *os_module_symbol(void *module, const char *name)
 {
     return dlsym(module, name);
