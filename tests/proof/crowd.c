@@ -189,7 +189,7 @@ static void player_run(unsigned number)
 static void test_ping_pong(void)
 {
     make_pool(1 << 20);
-    *board = (struct board){.n_messages = count(200000, 10000000)};
+    *board = (struct board){.n_messages = count(50000, 5000000)};
     start(player_run, 0);
     start(player_run, 1);
     join(2);
@@ -543,7 +543,7 @@ int main(int argc, char **argv)
            "forks, "
            "%llu signals, %llu pools made anew: nothing lost, nothing left over\n",
         (unsigned long long)count(10000, 200000), (unsigned long long)count(200, 1000),
-        (unsigned long long)count(40, 1000), (unsigned long long)count(200000, 10000000),
+        (unsigned long long)count(40, 1000), (unsigned long long)count(50000, 5000000),
         (unsigned long long)count(1000, 20000), (unsigned long long)count(300, 10000),
         (unsigned long long)atomic_load(&rain.n_signals), (unsigned long long)count(8, 200));
     return 0;

@@ -326,8 +326,6 @@ FAILS("ppoll", ppoll, INJECT_POLL, int, -1,
     (fds, n, timeout, mask))
 FAILS("nanosleep", nanosleep, INJECT_POLL, int, -1,
     (const struct timespec *pause, struct timespec *left), (pause, left))
-FAILS("waitid", waitid, INJECT_POLL, int, -1,
-    (idtype_t type, id_t id, siginfo_t *info, int options), (type, id, info, options))
 FAILS("inotify_init1", inotify_init1, INJECT_WATCH, int, -1, (int flags), (flags))
 FAILS("inotify_add_watch", inotify_add_watch, INJECT_WATCH, int, -1,
     (int fd, const char *path, uint32_t mask), (fd, path, mask))
@@ -348,6 +346,15 @@ FAILS("getcwd", getcwd, INJECT_LOOK, char *, NULL, (char *path, size_t size), (p
 FAILS("fstatfs64", fstatfs, INJECT_LOOK, int, -1, (int fd, struct statfs *status), (fd, status))
 FAILS("getrandom", getrandom, INJECT_LOOK, ssize_t, -1, (void *data, size_t len, unsigned flags),
     (data, len, flags))
+
+/* Only a signal keeps it from telling. */
+int inject_waitid(idtype_t, id_t, siginfo_t *, int) STANDS_FOR("waitid");
+int inject_waitid(idtype_t type, id_t id, siginfo_t *info, int options)
+{
+    if (atomic_load(&inject->errnum) == EINTR && inject_hits(INJECT_POLL))
+        return -1;
+    return NEXT("waitid", int, idtype_t, id_t, siginfo_t *, int)(type, id, info, options);
+}
 
 /* Preloaded: the steering program's file. Programs that this one starts are left alone. */
 __attribute__((constructor)) static void inject_attach(void)
