@@ -379,3 +379,16 @@ def test_a_directory_that_may_not_be_read(open_home):
         done = as_nobody([binary, "--dir", cli.pools, *args], env=cli.env)
         error = json.loads(done.stderr)["error"]
         assert done.returncode == 6 and error["kind"] == "Permission" and error["hint"] and done.stdout == b""
+
+
+def test_feeder_and_follower_that_are_stopped_and_continued_lose_nothing(demo):
+    """Each SIGCONT interrupts the wait that the SIGSTOP fell into."""
+    follower = demo.follow_live("demo")
+    feeder = demo.start("feed", "demo", "--durability", "flush", stdin=subprocess.PIPE)
+    for n in range(300):
+        for process in (feeder.process, follower.process):
+            process.send_signal(signal.SIGSTOP)
+            process.send_signal(signal.SIGCONT)
+        feeder.feed(b'{"n":%d}\n' % n)
+        assert follower.json()["data"] == {"n": n}
+    assert len(feeder.finish().ok().lines) == 300
