@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "engine/lease.h"
 #include "engine/pool.h"
-#include "proof.h"
+#include "tests/proof/proof.h"
 
 #include <dlfcn.h>
 #include <stdatomic.h>

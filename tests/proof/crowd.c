@@ -7,7 +7,7 @@
 #include "engine/handle.h"
 #include "engine/lease.h"
 #include "os/futex.h"
-#include "proof.h"
+#include "tests/proof/proof.h"
 
 #include <dirent.h>
 #include <fcntl.h>

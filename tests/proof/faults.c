@@ -6,11 +6,11 @@
  *   an interrupted call, or one that moved a single byte, changes nothing at all;
  *   no memory, descriptor, mapping or file is left over;
  *   what was acknowledged is there, nothing is half there, and another handle appends at once. */
-#include "faults.h"
+#include "tests/proof/faults.h"
 
 #include "base/clock.h"
 #include "engine/handle.h"
-#include "inject.h"
+#include "tests/proof/inject.h"
 
 #include <dirent.h>
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "engine/pool.h"
-#include "proof.h"
+#include "tests/proof/proof.h"
 
 #include <stdbool.h>
 

@@ -6,8 +6,8 @@
  *   exit code alone must do;
  *   no file is left over, what was receipted is there, and another process appends at once. */
 #include "engine/handle.h"
-#include "inject.h"
-#include "proof.h"
+#include "tests/proof/inject.h"
+#include "tests/proof/proof.h"
 
 #include <dirent.h>
 #include <fcntl.h>

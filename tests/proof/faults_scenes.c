@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "cli/ingest.h"
 #include "engine/handle.h"
-#include "faults.h"
 #include "plasmite.h"
+#include "tests/proof/faults.h"
 #include "json/filter.h"
 
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-#include "inject.h"
+#include "tests/proof/inject.h"
 
 #include <dirent.h>
 #include <dlfcn.h>

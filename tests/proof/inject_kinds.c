@@ -1,5 +1,5 @@
 /* What may fail, and with what. */
-#include "inject.h"
+#include "tests/proof/inject.h"
 
 #include <errno.h>
 

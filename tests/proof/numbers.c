@@ -4,7 +4,7 @@
 #include "engine/handle.h"
 #include "engine/lease.h"
 #include "os/file.h"
-#include "proof.h"
+#include "tests/proof/proof.h"
 
 #include <fcntl.h>
 #include <pthread.h>

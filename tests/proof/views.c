@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "engine/handle.h"
 #include "engine/lease.h"
-#include "proof.h"
+#include "tests/proof/proof.h"
 
 #include <linux/sched.h>
 #include <sched.h>
