@@ -340,6 +340,45 @@ static void test_corrupt_control_words_damaged_in_use_do_not_hang_a_reader(void 
     }
 }
 
+/* Where the frame of each retained message begins in the image, by seq; returns the oldest seq. */
+static uint64_t find_offsets(size_t offsets[static N_MODEL + 1])
+{
+    struct cursor cursor;
+    struct frame frame;
+    struct gap gap;
+    put_image(image, sizeof(image));
+    scoped(pool_close) struct pool *pool = test_open(pool_file, POOL_READ);
+    cursor_oldest(&cursor, pool);
+    while (cursor_next(&cursor, &frame, &gap, &test_error) == CURSOR_FRAME)
+        offsets[frame.seq] = (size_t)pool_file_offset(pool, frame.pos);
+    return model_oldest;
+}
+
+static void test_corrupt_message_does_not_keep_others_from_being_found(void **state)
+{
+    (void)state;
+    static uint8_t bytes[POOL_BYTES];
+    static size_t offsets[N_MODEL + 1];
+    make_image();
+    const uint64_t oldest = find_offsets(offsets);
+    for (uint64_t bad = oldest; bad < model_next; bad++) {
+        struct frame frame;
+        memcpy(bytes, image, sizeof(bytes));
+        bytes[offsets[bad] + offsetof(struct frame_header, seq)] ^= 1;
+        put_image(bytes, sizeof(bytes));
+        scoped(pool_close) struct pool *pool = test_open(pool_file, POOL_READ);
+        for (uint64_t seq = oldest; seq < model_next; seq++) {
+            if (seq == bad) {
+                check_fails(pool_get(pool, seq, &frame, &test_error), PLSM_ERROR_CORRUPT);
+                continue;
+            }
+            check_ok(pool_get(pool, seq, &frame, &test_error));
+            assert_int_equal(frame.seq, seq);
+            check_message(&frame, (size_t)bad);
+        }
+    }
+}
+
 static void test_corrupt_short_files_are_refused_at_open(void **state)
 {
     (void)state;
@@ -434,5 +473,6 @@ TESTS(test_corrupt_any_flipped_bit_does_no_harm,
     test_corrupt_blocks_zeroed_filled_or_moved_do_no_harm,
     test_corrupt_hostile_control_words_are_never_followed,
     test_corrupt_control_words_damaged_in_use_do_not_hang_a_reader,
+    test_corrupt_message_does_not_keep_others_from_being_found,
     test_corrupt_short_files_are_refused_at_open,
     test_corrupt_what_is_no_pool_is_refused_by_its_kind, test_corrupt_impossible_sizes_are_refused)

@@ -69,7 +69,7 @@ int cursor_seek_seq(struct cursor *cursor, struct pool *pool, uint64_t seq, plsm
     if (seq == 0)
         seq = 1;
     const int found = index_find_seq(pool, seq, &place);
-    if (found == FIND_DAMAGED && place.pos == 0 && place.seq == 0)
+    if (found == FIND_NOWHERE)
         return cursor_bad_control(pool, err);
     cursor_place(cursor, pool, found, place.pos);
     cursor->expected_seq = seq;
@@ -80,7 +80,7 @@ int cursor_seek_time(struct cursor *cursor, struct pool *pool, uint64_t time_ns,
 {
     struct place place;
     const int found = index_find_time(pool, time_ns, &place);
-    if (found == FIND_DAMAGED && place.pos == 0 && place.seq == 0)
+    if (found == FIND_NOWHERE)
         return cursor_bad_control(pool, err);
     cursor_place(cursor, pool, found, place.pos);
     return 0;
@@ -243,11 +243,10 @@ int pool_get(struct pool *pool, uint64_t seq, struct frame *out_frame, plsm_erro
     const int found = index_find_seq(pool, seq, &place);
     if (found == FIND_BEFORE || found == FIND_AFTER)
         return POOL_MISSING;
+    if (found == FIND_NOWHERE)
+        return cursor_bad_control(pool, err);
     if (found == FIND_DAMAGED) {
-        pool_corrupt(pool,
-            place.pos == 0 && place.seq == 0 ? FORMAT_CONTROL_OFFSET
-                                             : pool_file_offset(pool, place.pos),
-            err, "damaged message");
+        pool_corrupt(pool, pool_file_offset(pool, place.pos), err, "damaged message");
         return error_at_seq(err, seq);
     }
     if (place.seq != seq)

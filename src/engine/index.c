@@ -26,7 +26,7 @@ struct find {
     struct place high; /* key at or above target; may be the tail */
 };
 
-#define FIND_AGAIN 4 /* writers overtook the search */
+#define FIND_AGAIN 5 /* writers overtook the search */
 #define FIND_TRIES 1000
 
 static uint64_t find_key(const struct find *find, const struct place *place)
@@ -94,6 +94,28 @@ static void find_by_index(struct find *find)
     }
 }
 
+/* Goes on behind the damaged frame at a place, at the next intact one, if what is sought cannot lie
+ * between them: FIND_FOUND, and the place is that one. */
+static int find_past_damage(const struct find *find, struct place *at)
+{
+    struct pool *pool = find->pool;
+    struct place next = {0};
+
+    if (cursor_head_passed(pool, at->pos))
+        return FIND_AGAIN;
+    next.pos = index_next_intact(pool, at->pos, find->tail, &next.header);
+    if (cursor_head_passed(pool, at->pos))
+        return FIND_AGAIN; /* it was overwritten, not damaged */
+    next.seq = next.header.seq;
+    next.time_ns = next.header.time_ns;
+    /* seqs are unique, so the next one may be what is sought; of equal times it may be the second */
+    if (next.pos >= find->tail || find_key(find, &next) > find->target ||
+        (find->by_time && next.time_ns == find->target))
+        return FIND_DAMAGED;
+    *at = next;
+    return FIND_FOUND;
+}
+
 /* Walks frame by frame from low to the first message at or above the target. */
 static int find_by_walk(struct find *find, struct place *out_place)
 {
@@ -112,8 +134,11 @@ static int find_by_walk(struct find *find, struct place *out_place)
             return FIND_AFTER;
         }
         if (!index_read_header(pool, at.pos, find->tail, &at.header)) {
-            *out_place = at;
-            return cursor_head_passed(pool, at.pos) ? FIND_AGAIN : FIND_DAMAGED;
+            const int r = find_past_damage(find, &at);
+            if (r != FIND_FOUND) {
+                *out_place = at;
+                return r;
+            }
         }
         at.seq = at.header.seq;
         at.time_ns = at.header.time_ns;
@@ -126,21 +151,24 @@ static int find_once(struct find *find, struct place *out_place)
     struct ring_state state;
     struct frame_header header;
 
-    if (!ring_state_peek(pool, &state)) {
-        *out_place = (struct place){0};
-        return FIND_DAMAGED;
-    }
+    if (!ring_state_peek(pool, &state))
+        return FIND_NOWHERE;
     find->tail = state.tail;
     find->high = (struct place){state.tail, state.next_seq, state.time_ns, {0}};
     *out_place = find->high;
     if (state.head == state.tail ||
         (find->by_time ? find->target > state.time_ns : find->target >= state.next_seq))
         return FIND_AFTER;
+    find->low = (struct place){.pos = state.head};
     if (!index_read_header(pool, state.head, state.tail, &header)) {
-        *out_place = (struct place){.pos = state.head};
-        return cursor_head_passed(pool, state.head) ? FIND_AGAIN : FIND_DAMAGED;
+        const int r = find_past_damage(find, &find->low);
+        if (r != FIND_FOUND) {
+            *out_place = find->low;
+            return r;
+        }
+    } else {
+        find->low = (struct place){state.head, header.seq, header.time_ns, header};
     }
-    find->low = (struct place){state.head, header.seq, header.time_ns, header};
     if (find_key(find, &find->low) > find->target) {
         *out_place = find->low;
         return FIND_BEFORE;

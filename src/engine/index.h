@@ -42,7 +42,8 @@ enum {
     FIND_FOUND = 0,
     FIND_BEFORE = 1,  /* older than what is retained */
     FIND_AFTER = 2,   /* newer than the newest; the place is the tail */
-    FIND_DAMAGED = 3, /* a bad frame stands in the way; the place is where */
+    FIND_DAMAGED = 3, /* what is sought may be the bad frame at the place, or one behind it */
+    FIND_NOWHERE = 4, /* the control words contradict each other */
 };
 
 /* Finds the first frame whose seq is at least seq, or whose time is at least time_ns. */
