@@ -379,6 +379,26 @@ static void test_corrupt_message_does_not_keep_others_from_being_found(void **st
     }
 }
 
+static void test_corrupt_words_on_durability_are_told_by_verify_and_flush(void **state)
+{
+    (void)state;
+    static const size_t offsets[] = {offsetof(struct control, durable_known),
+        offsetof(struct control, durable), offsetof(struct control, flush_target)};
+    static uint8_t bytes[POOL_BYTES];
+    make_image();
+    for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+        struct pool_report report;
+        memcpy(bytes, image, sizeof(bytes));
+        bytes[FORMAT_CONTROL_OFFSET + offsets[i] + 7] ^= 1;
+        put_image(bytes, sizeof(bytes));
+        scoped(pool_close) struct pool *pool = test_open(pool_file, POOL_WRITE);
+        check_ok(pool_verify(pool, &report, &test_error));
+        assert_int_equal(report.n_issues, 1);
+        assert_string_equal(report.issues[0].code, "control");
+        check_fails(pool_flush(pool, &test_error), PLSM_ERROR_CORRUPT);
+    }
+}
+
 static void test_corrupt_short_files_are_refused_at_open(void **state)
 {
     (void)state;
@@ -474,5 +494,6 @@ TESTS(test_corrupt_any_flipped_bit_does_no_harm,
     test_corrupt_hostile_control_words_are_never_followed,
     test_corrupt_control_words_damaged_in_use_do_not_hang_a_reader,
     test_corrupt_message_does_not_keep_others_from_being_found,
+    test_corrupt_words_on_durability_are_told_by_verify_and_flush,
     test_corrupt_short_files_are_refused_at_open,
     test_corrupt_what_is_no_pool_is_refused_by_its_kind, test_corrupt_impossible_sizes_are_refused)

@@ -112,16 +112,25 @@ int flush_confirm(struct pool *pool, plsm_error_t **err)
     return flush_reach(pool, UINT64_MAX, err);
 }
 
+bool flush_words_sound(const struct pool *pool)
+{
+    const struct control *control = pool->control;
+    /* acquire: each before the next, which is never below it and only grows */
+    const uint64_t known = atomic_load_explicit(&control->durable_known, memory_order_acquire);
+    const uint64_t durable = atomic_load_explicit(&control->durable, memory_order_acquire);
+    const uint64_t target = atomic_load_explicit(&control->flush_target, memory_order_acquire);
+    const uint64_t tail = atomic_load_explicit(&control->tail, memory_order_relaxed);
+    return known <= durable && durable <= target && target <= tail;
+}
+
 int pool_flush_to(struct pool *pool, uint64_t end_pos, plsm_error_t **err)
 {
     if (pool->mode != POOL_WRITE)
         return error_set(err, PLSM_ERROR_USAGE, "the pool is open for reading only");
-    /* acquire: durable first, so that the tail read after it is never below it */
-    const uint64_t durable = atomic_load_explicit(&pool->control->durable, memory_order_acquire);
-    const uint64_t tail = atomic_load_explicit(&pool->control->tail, memory_order_relaxed);
-    if (durable > tail)
+    if (!flush_words_sound(pool))
         return pool_corrupt(
             pool, FORMAT_CONTROL_OFFSET, err, "control words contradict each other");
+    const uint64_t tail = atomic_load_explicit(&pool->control->tail, memory_order_relaxed);
     return flush_reach(pool, end_pos < tail ? end_pos : tail, err);
 }
 

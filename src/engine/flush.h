@@ -8,4 +8,8 @@
  * durable_known. POOL_OK, POOL_BUSY or -1. */
 int flush_confirm(struct pool *pool, plsm_error_t **err);
 
+/* Whether the words that say what is durable fit each other and the tail. Reads them all: true also
+ * while others flush. */
+bool flush_words_sound(const struct pool *pool);
+
 #endif
