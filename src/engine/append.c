@@ -126,6 +126,17 @@ static uint64_t append_linked_length(
     return next.seq == header.seq + (header.type == FRAME_MESSAGE) ? length : 0;
 }
 
+/* Whether a whole frame stands at pos. Its header alone may be that of one that control words of
+ * another time let new messages overwrite: then its length would lead into them. */
+static bool append_is_intact(
+    const struct pool *pool, uint64_t pos, uint64_t tail, struct frame_header *out_header)
+{
+    uint64_t lap_start = atomic_load_explicit(&pool->lap_start, memory_order_relaxed);
+    return index_read_header(pool, pos, tail, out_header) &&
+           frame_body_valid(
+               pool->ring + ring_offset_of(pool->ring_size, &lap_start, pos), out_header);
+}
+
 /* Moves head until the ring has room up to end. */
 static void append_evict(struct pool *pool, struct ring_state *state, uint64_t end)
 {
@@ -140,7 +151,7 @@ static void append_evict(struct pool *pool, struct ring_state *state, uint64_t e
         const uint64_t length = append_linked_length(pool, state, head, &lap_start);
         if (__builtin_expect(length != 0, 1))
             head += length;
-        else if (index_read_header(pool, head, state->tail, &header))
+        else if (append_is_intact(pool, head, state->tail, &header))
             head += frame_length(&header); /* the damage is in the next one */
         else
             head = append_skip_damage(pool, head, state->tail);
