@@ -84,16 +84,29 @@ static bool lap_is_certain(const struct lap_votes *votes)
     return votes->n_best == votes->n_samples;
 }
 
+/* How far a message with this seq can lie: it and each before it take a ring and a pad at most. */
+static uint64_t lap_pos_max(const struct pool *pool, uint64_t seq)
+{
+    const struct superblock *superblock = &pool->superblock;
+    const uint64_t n = seq > superblock->first_seq ? seq - superblock->first_seq + 1 : 1;
+
+    if (superblock->first_pos > REPAIR_NUMBER_MAX ||
+        n > (REPAIR_NUMBER_MAX - superblock->first_pos) / 2 / pool->ring_size)
+        return REPAIR_NUMBER_MAX;
+    return superblock->first_pos + n * 2 * pool->ring_size;
+}
+
 /* Tries all positions that one sample may have. Several laps may have the same checksums; then
  * any of them will do, and the earliest is taken. */
 static void lap_unfold(struct lap_votes *votes, const struct sample *sample)
 {
     const uint64_t ring_size = votes->pool->ring_size;
+    const uint64_t pos_max = lap_pos_max(votes->pool, sample->seq);
 
     for (uint64_t high = 0; high < FOLDS && !lap_is_certain(votes); high++) {
         const uint32_t low = sample->key ^ votes->pool->seed ^ (uint32_t)high;
         const uint64_t pos = (high << 32 | low) * FORMAT_FRAME_ALIGN;
-        if (pos <= REPAIR_NUMBER_MAX && pos % ring_size == sample->offset)
+        if (pos <= pos_max && pos % ring_size == sample->offset)
             lap_consider(votes, pos / ring_size);
     }
 }
@@ -102,12 +115,20 @@ static void lap_unfold(struct lap_votes *votes, const struct sample *sample)
 static bool lap_find(const struct pool *pool, uint64_t *out_lap)
 {
     struct lap_votes votes = {.pool = pool};
+    size_t n_foreign = 0;
     uint64_t pos = 0;
 
     votes.n_samples = repair_sample(pool->ring, pool->ring_size, pool->ring_size, votes.samples);
-    for (size_t i = 0; i < votes.n_samples; i++)
-        if (repair_indexed(pool->index, &pool->superblock, &votes.samples[i], &pos))
+    for (size_t i = 0; i < votes.n_samples; i++) {
+        if (!repair_indexed(pool->index, &pool->superblock, &votes.samples[i], &pos))
+            continue;
+        if (lap_has(&votes, &votes.samples[i], pos / pool->ring_size))
             lap_consider(&votes, pos / pool->ring_size);
+        else
+            n_foreign++; /* its position is known, and not with this pool's identity */
+    }
+    if (n_foreign > votes.n_best)
+        return false;
     for (size_t i = 0; i < votes.n_samples && i < FOLDED_SAMPLES; i++)
         lap_unfold(&votes, &votes.samples[i * votes.n_samples / FOLDED_SAMPLES % votes.n_samples]);
     *out_lap = votes.lap;
@@ -170,7 +191,11 @@ static bool mend_find_tail(struct mend *mend)
         newest_end - head > pool->ring_size)
         mend->trusted = false;
     mend->tail = mend->record.tail;
-    if (!mend->trusted && newest_end > mend->tail)
+    /* nor is a record true whose ring holds none of its messages, but those of another time */
+    if (newest_end > 0 && mend->tail > newest_end && mend->tail - newest_end > pool->ring_size)
+        mend->trusted = false;
+    if (!mend->trusted && newest_end > 0 &&
+        (newest_end > mend->tail || mend->tail - newest_end > pool->ring_size))
         mend->tail = newest_end;
     return true;
 }
