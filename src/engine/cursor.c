@@ -230,7 +230,9 @@ void cursor_skip_damage(struct cursor *cursor, struct gap *out_gap)
     }
     cursor->pos = index_next_intact(pool, cursor->pos, state.tail, &header);
     cursor->tail = state.tail;
-    out_gap->next_seq = cursor->pos == state.tail ? state.next_seq : header.seq;
+    const uint64_t next_seq = cursor->pos == state.tail ? state.next_seq : header.seq;
+    /* a reader never goes back, even where the control words do */
+    out_gap->next_seq = next_seq > cursor->expected_seq ? next_seq : cursor->expected_seq;
     cursor->expected_seq = out_gap->next_seq;
 }
 

@@ -31,6 +31,9 @@
 #define FORMAT_LEASE_MAX    32767u
 #define FORMAT_LOCK_WAITERS 0x80000000u /* set in a lock word while somebody sleeps on it */
 
+/* No pool ever gets so far: larger seqs and positions are damage, and sums with them would wrap. */
+#define FORMAT_NUMBER_MAX (UINT64_MAX - (UINT64_C(1) << 48))
+
 static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file is little-endian");
 
 struct superblock {

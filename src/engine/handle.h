@@ -79,7 +79,7 @@ bool ring_commit_load(const struct pool *pool, uint64_t tail, struct ring_state 
 static inline bool ring_words_valid(const struct pool *pool, uint64_t head, uint64_t tail)
 {
     return ((head | tail) & (FORMAT_FRAME_ALIGN - 1)) == 0 && head <= tail &&
-           tail - head <= pool->ring_size;
+           tail - head <= pool->ring_size && tail <= FORMAT_NUMBER_MAX;
 }
 
 /* A handle for a file that is open already, has the size its superblock says, and that nobody else

@@ -35,9 +35,6 @@ size_t repair_sample(const uint8_t *ring, uint64_t ring_size, uint64_t present,
 bool repair_indexed(const struct index_slot *index, const struct superblock *superblock,
     const struct sample *sample, uint64_t *out_pos);
 
-/* No pool ever gets so far: larger numbers are damage, and could not grow any more. */
-#define REPAIR_NUMBER_MAX (UINT64_MAX - (UINT64_C(1) << 48))
-
 /* A commit record whose check is right; the one with the larger end, if both are. False: none. */
 bool repair_record(const struct control *control, struct ring_state *out_state);
 

@@ -90,9 +90,9 @@ static uint64_t lap_pos_max(const struct pool *pool, uint64_t seq)
     const struct superblock *superblock = &pool->superblock;
     const uint64_t n = seq > superblock->first_seq ? seq - superblock->first_seq + 1 : 1;
 
-    if (superblock->first_pos > REPAIR_NUMBER_MAX ||
-        n > (REPAIR_NUMBER_MAX - superblock->first_pos) / 2 / pool->ring_size)
-        return REPAIR_NUMBER_MAX;
+    if (superblock->first_pos > FORMAT_NUMBER_MAX ||
+        n > (FORMAT_NUMBER_MAX - superblock->first_pos) / 2 / pool->ring_size)
+        return FORMAT_NUMBER_MAX;
     return superblock->first_pos + n * 2 * pool->ring_size;
 }
 
@@ -175,8 +175,8 @@ static bool mend_find_tail(struct mend *mend)
     if (!repair_record(control, &mend->record))
         mend->record = (struct ring_state){0};
     mend->trusted = tail % FORMAT_FRAME_ALIGN == 0 && ring_commit_load(pool, tail, &state) &&
-                    state.next_seq != 0 && state.next_seq <= REPAIR_NUMBER_MAX &&
-                    tail <= REPAIR_NUMBER_MAX;
+                    state.next_seq != 0 && state.next_seq <= FORMAT_NUMBER_MAX &&
+                    tail <= FORMAT_NUMBER_MAX;
     if (mend->trusted)
         mend->record = state;
     uint64_t newest_end = 0;
@@ -241,7 +241,7 @@ static void mend_fill(struct mend *mend, uint64_t start, uint64_t end, uint64_t 
 /* Whether an intact frame fits behind what was kept. */
 static bool mend_fits(const struct mend *mend, uint64_t pos, const struct frame_header *header)
 {
-    if (header->seq == 0 || header->seq > REPAIR_NUMBER_MAX ||
+    if (header->seq == 0 || header->seq > FORMAT_NUMBER_MAX ||
         pos + frame_length(header) > mend->tail)
         return false;
     if (mend->expected_seq == 0)

@@ -70,8 +70,8 @@ bool repair_record(const struct control *control, struct ring_state *out_state)
         const uint64_t end_pos = atomic_load_explicit(&commit->end_pos, memory_order_relaxed);
         const uint64_t next_seq = atomic_load_explicit(&commit->next_seq, memory_order_relaxed);
         const uint64_t time_ns = atomic_load_explicit(&commit->time_ns, memory_order_relaxed);
-        if (end_pos % FORMAT_FRAME_ALIGN != 0 || next_seq == 0 || end_pos > REPAIR_NUMBER_MAX ||
-            next_seq > REPAIR_NUMBER_MAX ||
+        if (end_pos % FORMAT_FRAME_ALIGN != 0 || next_seq == 0 || end_pos > FORMAT_NUMBER_MAX ||
+            next_seq > FORMAT_NUMBER_MAX ||
             commit_check(end_pos, next_seq, time_ns) !=
                 atomic_load_explicit(&control->commit_checks[i], memory_order_relaxed) ||
             (found && end_pos < out_state->tail))

@@ -18,8 +18,9 @@ bool ring_commit_load(const struct pool *pool, uint64_t tail, struct ring_state 
         out_state->next_seq = atomic_load_explicit(&commit->next_seq, memory_order_relaxed);
         out_state->time_ns = atomic_load_explicit(&commit->time_ns, memory_order_relaxed);
         out_state->commit = i;
-        return commit_check(tail, out_state->next_seq, out_state->time_ns) ==
-               atomic_load_explicit(&control->commit_checks[i], memory_order_relaxed);
+        return out_state->next_seq <= FORMAT_NUMBER_MAX &&
+               commit_check(tail, out_state->next_seq, out_state->time_ns) ==
+                   atomic_load_explicit(&control->commit_checks[i], memory_order_relaxed);
     }
     return false;
 }
