@@ -52,6 +52,7 @@ struct scene *scene_long(uint64_t seed);
 struct scene *scene_young(uint64_t seed);
 struct scene *scene_mended(uint64_t seed); /* has holes, by a repair */
 struct scene *scene_unindexed(uint64_t seed);
+void scene_free(struct scene *scene);
 
 /* What was found in a damaged pool. */
 struct found {

@@ -325,6 +325,7 @@ int main(int argc, char **argv)
         for (int what = 0; what < N_WHATS; what++)
             after += n_flips[what];
         damage_end(scene->name, after - before);
+        scene_free(scene);
     }
     printf("1..%zu\n", sizeof(make) / sizeof(make[0]));
     flips_print();

@@ -342,6 +342,8 @@ int main(int argc, char **argv)
         words_all((size_t)(quick ? 997 : 1) * (i == 0 ? 1 : 5));
         snprintf(what, sizeof(what), "%s: control words", scene->name);
         damage_end(what, n_cases - before);
+        scene_free(scene);
+        scene_free(other);
     }
     printf("1..%zu\n", 2 * n_scenes);
     printf("# proof: pages: %llu combinations of pages and %llu of control words, each closed and "

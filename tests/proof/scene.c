@@ -184,3 +184,12 @@ struct scene *scene_mended(uint64_t seed)
     scene_walk(scene);
     return scene;
 }
+
+void scene_free(struct scene *scene)
+{
+    if (scene == NULL)
+        return;
+    for (size_t i = 0; i < DAMAGE_SEQS; i++)
+        free((void *)(uintptr_t)scene->messages[i].data.data);
+    free(scene);
+}
