@@ -111,8 +111,9 @@ static void lap_unfold(struct lap_votes *votes, const struct sample *sample)
     }
 }
 
-/* Finds the newest lap from the messages, and what the index says about them. */
-static bool lap_find(const struct pool *pool, uint64_t *out_lap)
+/* Finds the newest lap from the messages, and what the index says about them; where that says
+ * nothing, and deep, from all laps there can be. */
+static bool lap_find(const struct pool *pool, bool deep, uint64_t *out_lap)
 {
     struct lap_votes votes = {.pool = pool};
     size_t n_foreign = 0;
@@ -129,7 +130,7 @@ static bool lap_find(const struct pool *pool, uint64_t *out_lap)
     }
     if (n_foreign > votes.n_best)
         return false;
-    for (size_t i = 0; i < votes.n_samples && i < FOLDED_SAMPLES; i++)
+    for (size_t i = 0; deep && i < votes.n_samples && i < FOLDED_SAMPLES; i++)
         lap_unfold(&votes, &votes.samples[i * votes.n_samples / FOLDED_SAMPLES % votes.n_samples]);
     *out_lap = votes.lap;
     return votes.n_best > 0;
@@ -182,8 +183,11 @@ static bool mend_find_tail(struct mend *mend)
     uint64_t newest_end = 0;
     if (mend->record.next_seq != 0)
         newest_end = mend_newest_end(mend, mend->record.tail / pool->ring_size);
-    if (newest_end == 0 && lap_find(pool, &lap)) /* the control words may be of long ago */
-        newest_end = mend_newest_end(mend, lap);
+    /* the control words may be of long ago, and what a pad covers may still be of that time */
+    if (lap_find(pool, newest_end == 0, &lap)) {
+        const uint64_t end = mend_newest_end(mend, lap);
+        newest_end = end > newest_end ? end : newest_end;
+    }
     if (newest_end == 0 && mend->record.next_seq == 0)
         return false;
     /* nobody writes beyond what head has given free */

@@ -2,7 +2,7 @@
  * nobody crashes, hangs or reads a wrong message; what readers tell verify tells; a repair keeps
  * all that could be read.
  *
- *     pages quick|long
+ *     pages quick|long [STRIDE]     STRIDE: only each such pair of control words (long: 1)
  *
  * Pages are zeroed, filled, doubled, swapped, replaced by what they were earlier and by those of
  * another pool, each alone and then two or three at once by chance. Control words are set to
@@ -323,9 +323,11 @@ int main(int argc, char **argv)
         scene_wrapped, scene_batches, scene_long, scene_mended, scene_young, scene_unindexed};
     const size_t n_scenes = sizeof(make) / sizeof(make[0]);
     const bool quick = argc > 1 && strcmp(argv[1], "quick") == 0;
+    const size_t stride = argc > 2 ? strtoul(argv[2], NULL, 10) : quick ? 997 : 1;
     const char *text = getenv("PLSM_SEED");
     struct rng rng = {text != NULL ? strtoull(text, NULL, 10) : 1};
 
+    must(stride > 0);
     damage_start();
     printf("# pages: PLSM_SEED=%llu\n", (unsigned long long)rng.state);
     for (size_t i = 0; i < n_scenes; i++) {
@@ -339,7 +341,7 @@ int main(int argc, char **argv)
         snprintf(what, sizeof(what), "%s: pages", scene->name);
         damage_end(what, n_cases - before);
         before = n_cases;
-        words_all((size_t)(quick ? 997 : 1) * (i == 0 ? 1 : 5));
+        words_all(stride * (i == 0 ? 1 : 5));
         snprintf(what, sizeof(what), "%s: control words", scene->name);
         damage_end(what, n_cases - before);
         scene_free(scene);
