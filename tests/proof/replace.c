@@ -532,7 +532,8 @@ static void clean(void)
 static void start(void)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
-    signal(SIGPIPE, SIG_IGN);
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    must(sigaction(SIGPIPE, &ignore, NULL) == 0);
     proof_folder(folder);
     snprintf(used_path, sizeof(used_path), "%s/pool", folder);
     snprintf(other_path, sizeof(other_path), "%s/other", folder);
@@ -540,12 +541,13 @@ static void start(void)
     pool_fill(other_path, 10);
 
     /* beside the folder tests/proof of the build this is part of */
-    const ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 32);
+    char self[sizeof(program) - 16];
+    const ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
     must(len > 0);
-    program[len] = '\0';
+    self[len] = '\0';
     for (int i = 0; i < 3; i++)
-        *strrchr(program, '/') = '\0';
-    strcat(program, "/plasmite"); /* NOLINT: there is room */
+        *strrchr(self, '/') = '\0';
+    snprintf(program, sizeof(program), "%s/plasmite", self);
     must(access(program, X_OK) == 0);
 }
 
