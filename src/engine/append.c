@@ -260,15 +260,18 @@ static uint64_t append_end(
 }
 
 /* A lap over messages that were flushed must not begin while the disk does not know that they
- * were: after a power loss recovery could not tell overwritten from lost (docs/design/0001). */
+ * were: after a power loss recovery could not tell overwritten from lost (docs/design/0001). Where
+ * a sync has failed nothing new becomes durable, but what was durable before still counts. */
 static bool append_needs_sync(const struct pool *pool, uint64_t end)
 {
     const struct control *control = pool->control;
     const uint64_t known = atomic_load_explicit(&control->durable_known, memory_order_relaxed);
-    return __builtin_expect(
-               atomic_load_explicit(&control->flush_target, memory_order_relaxed) != known, 0) &&
-           known < end && end - known > pool->ring_size &&
-           atomic_load_explicit(&control->flush_failed, memory_order_relaxed) == 0;
+    if (__builtin_expect(
+            atomic_load_explicit(&control->flush_target, memory_order_relaxed) == known, 1) ||
+        known >= end || end - known <= pool->ring_size)
+        return false;
+    return atomic_load_explicit(&control->flush_failed, memory_order_relaxed) == 0 ||
+           atomic_load_explicit(&control->durable, memory_order_relaxed) != known;
 }
 
 /* All that happens under the lock. */

@@ -77,10 +77,13 @@ static int flush_lead(struct pool *pool, bool confirm, plsm_error_t **err)
     if (errnum !=
         0) /* the kernel may have dropped the pages, and would call the next try a success */
         atomic_store_explicit(&control->flush_failed, 1, memory_order_release);
-    if (atomic_load_explicit(&control->flush_failed, memory_order_acquire) != 0)
+    const bool failed = atomic_load_explicit(&control->flush_failed, memory_order_acquire) != 0;
+    if (errnum != 0 || (failed && !confirm))
         return flush_failed(pool, errnum, err);
+    /* also after a failure: taking the lock has made the page with these words dirty again */
     flush_raise(&control->durable_known, durable);
-    flush_raise(&control->durable, target);
+    if (!failed)
+        flush_raise(&control->durable, target);
     return POOL_OK;
 }
 
@@ -89,8 +92,9 @@ static int flush_reach(struct pool *pool, uint64_t end_pos, plsm_error_t **err)
 {
     struct control *control = pool->control;
     const struct lock_goal goal = {&control->durable, end_pos};
+    const bool confirm = end_pos == UINT64_MAX;
 
-    if (atomic_load_explicit(&control->flush_failed, memory_order_acquire) != 0)
+    if (!confirm && atomic_load_explicit(&control->flush_failed, memory_order_acquire) != 0)
         return flush_failed(pool, 0, err);
     const int leased = lease_take(pool, err);
     if (leased != POOL_OK)
@@ -98,7 +102,7 @@ static int flush_reach(struct pool *pool, uint64_t end_pos, plsm_error_t **err)
     const int taken = lock_take_unless(pool, &control->flush_lock, &goal);
     if (taken == LOCK_NEEDLESS)
         return POOL_OK;
-    const int r = flush_lead(pool, end_pos == UINT64_MAX, err);
+    const int r = flush_lead(pool, confirm, err);
     /* all who wait look at once: most of them are done, the first of the others leads */
     if (taken == POOL_OK &&
         (atomic_exchange_explicit(&control->flush_lock, 0, memory_order_seq_cst) &

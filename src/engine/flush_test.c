@@ -254,6 +254,32 @@ static void test_flush_failing_before_a_lap_fails_the_append_once(void **state)
     check_fails(pool_flush(pool, &test_error), PLSM_ERROR_IO);
 }
 
+/* What was durable before a sync failed still is, and a lap over it must not begin either while
+ * the disk does not know that. */
+static void test_flush_precedes_a_lap_also_after_one_has_failed(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *pool = start("lap-after", 65536);
+    const struct control *control = pool->control;
+    append_one(pool);
+    check_ok(pool_flush(pool, &test_error));
+    const uint64_t flushed = control->durable;
+    append_one(pool);
+    atomic_store(&fail_with, EIO);
+    check_fails(pool_flush(pool, &test_error), PLSM_ERROR_IO);
+    assert_true(control->durable_known < flushed);
+    atomic_store(&n_syncs, 0);
+    uint64_t end_pos = 0;
+    while (end_pos < flushed + 4 * pool_ring_size(pool)) {
+        end_pos = append_one(pool);
+        if (end_pos - flushed > pool_ring_size(pool))
+            assert_int_equal(control->durable_known, flushed);
+    }
+    assert_int_equal(n_syncs, 1);
+    assert_int_equal(control->durable, flushed);
+    check_fails(pool_flush(pool, &test_error), PLSM_ERROR_IO);
+}
+
 /* A pool that was never flushed, opened by this path. */
 static struct pool *start_nameless(const char *name, const char *path)
 {
@@ -319,7 +345,8 @@ TESTS(test_flush_makes_durable_what_was_appended, test_flush_is_shared_by_who_wa
     test_flush_failure_reaches_every_flusher_until_all_have_closed,
     test_flush_that_a_failing_recovery_needs_fails_the_open,
     test_flush_precedes_a_lap_over_what_was_flushed,
-    test_flush_failing_before_a_lap_fails_the_append_once, test_flush_at_first_syncs_the_name_too,
+    test_flush_failing_before_a_lap_fails_the_append_once,
+    test_flush_precedes_a_lap_also_after_one_has_failed, test_flush_at_first_syncs_the_name_too,
     test_flush_never_takes_another_folder_for_its_own,
     test_flush_through_a_symbolic_link_syncs_where_the_file_is,
     test_flush_without_descriptors_is_no_failed_sync)
