@@ -39,22 +39,24 @@ int recover_is_needed(struct pool *pool, plsm_error_t **err)
     return 0;
 }
 
-/* Extends a run from its end up to limit. Within a run seqs rise by one, or jump at a hole, and times never fall: a
- * frame that a dead writer or an earlier recovery left behind breaks the second rule even where
- * it happens to keep the first. */
-static void recover_extend(const struct pool *pool, struct run *run, uint64_t limit)
+/* Extends a run from its end up to the tail. Within a run seqs rise by one, or jump at a hole, and
+ * times never fall, nor do they pass those of the tail's record: what a dead writer left behind
+ * breaks one of these rules even where it happens to keep the others. */
+static void recover_extend(const struct pool *pool, struct run *run, const struct ring_state *state)
 {
     struct frame_header header;
     uint64_t lap_start = 0;
 
-    while (run->end < limit && index_read_header(pool, run->end, limit, &header)) {
+    while (run->end < state->tail && index_read_header(pool, run->end, state->tail, &header)) {
         const uint64_t offset = ring_offset_of(pool->ring_size, &lap_start, run->end);
-        if (!frame_body_valid(pool->ring + offset, &header))
+        const uint64_t next_seq = header.seq + (header.type == FRAME_MESSAGE);
+        if (!frame_body_valid(pool->ring + offset, &header) || next_seq > state->next_seq ||
+            header.time_ns > state->time_ns)
             return;
         if (run->next_seq != 0 &&
             (!frame_follows(&header, run->next_seq) || header.time_ns < run->time_ns))
             return;
-        run->next_seq = header.seq + (header.type == FRAME_MESSAGE);
+        run->next_seq = next_seq;
         run->time_ns = header.time_ns;
         run->end += frame_length(&header);
     }
@@ -73,15 +75,16 @@ static bool recover_better(const struct run *run, const struct run *best, uint64
  * behind it is a later lap's, so its messages had been given up, and going on from it would give
  * seqs that were flushed to others. */
 static struct run recover_find(
-    const struct pool *pool, uint64_t head, uint64_t tail, uint64_t durable)
+    const struct pool *pool, const struct ring_state *state, uint64_t durable)
 {
+    const uint64_t tail = state->tail;
     struct run best = {.start = tail, .end = tail};
     struct frame_header header;
-    uint64_t pos = head;
+    uint64_t pos = state->head;
 
     while (pos < tail) {
         struct run run = {.start = pos, .end = pos};
-        recover_extend(pool, &run, tail);
+        recover_extend(pool, &run, state);
         if (run.end > run.start && run.end >= durable && recover_better(&run, &best, durable))
             best = run;
         if (run.end >= tail)
@@ -119,6 +122,45 @@ static void recover_touch_pages(struct pool *pool)
         _Atomic(uint8_t) *byte = (_Atomic(uint8_t) *)(pool->map + offset);
         atomic_fetch_or_explicit(byte, 0, memory_order_relaxed);
     }
+}
+
+static void recover_zero(uint8_t *start, uint64_t len)
+{
+    static const uint8_t zeros[4096];
+    while (len > 0) {
+        const size_t n = len < sizeof(zeros) ? (size_t)len : sizeof(zeros);
+        if (memcmp(start, zeros, n) != 0) /* else the disk would be given it for nothing */
+            frame_copy(start, zeros, n);
+        start += n;
+        len -= n;
+    }
+}
+
+/* Makes nothing of all that is not in the run: messages that are lost, because one before them is,
+ * or because they belong to laps that the tail on the disk did not know. When new messages reach
+ * the place where an intact one of these stands, it would seem to follow them, after the next
+ * power loss. */
+static void recover_wipe(struct pool *pool, const struct run *run)
+{
+    struct frame_header header;
+    uint64_t lap_start = 0;
+    uint64_t length;
+
+    for (uint64_t pos = run->start; pos < run->end; pos += length) {
+        if (!index_read_header(pool, pos, run->end, &header))
+            return; /* it was intact a moment ago: the file is changing under us */
+        length = frame_length(&header);
+        if (header.type == FRAME_PAD) /* what it covers is what was there before */
+            recover_zero(
+                pool->ring + ring_offset_of(pool->ring_size, &lap_start, pos) + sizeof(header),
+                length - sizeof(header));
+    }
+    const uint64_t unused = pool->ring_size - (run->end - run->start);
+    const uint64_t offset = ring_offset_of(pool->ring_size, &lap_start, run->end);
+    const uint64_t to_end = pool->ring_size - offset;
+    const uint64_t behind = unused < to_end ? unused : to_end;
+    recover_zero(pool->ring + offset, behind);
+    recover_zero(pool->ring, unused - behind);
 }
 
 /* As an append publishes: the record that is not in force is filled, then head moves, then tail.
@@ -170,11 +212,12 @@ static int recover_locked(struct pool *pool, const uint8_t boot_id[static 16], p
         durable = state.head;
     /* also where durable is the tail: the ring may be of a later moment than these words, when
      * fast appends had lapped over what they speak of */
-    struct run run = recover_find(pool, state.head, state.tail, durable);
+    struct run run = recover_find(pool, &state, durable);
     if (run.next_seq == 0) { /* nothing is left: seq and time go on all the same */
         run.next_seq = state.next_seq;
         run.time_ns = state.time_ns;
     }
+    recover_wipe(pool, &run);
     recover_set(pool, &run);
     recover_rebuild_index(pool, &run);
     state.tail = run.end;

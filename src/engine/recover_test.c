@@ -277,5 +277,65 @@ static void test_recover_never_flushing(void **state)
     run_habits("flush_never", &(struct habits){.flush_every = 0, .batch_max = 8});
 }
 
+/* Appends a message of a moment that all messages share, as they do while the clock is behind. */
+static uint64_t append_timed(struct pool *pool, const char *data)
+{
+    const struct message message = {.data = view_str(data), .time_ns = 1};
+    struct appended appended;
+    check_ok(pool_append(pool, &message, 1, &appended, &test_error));
+    return appended.end_pos;
+}
+
+static void get_file(const char *path, uint8_t *bytes)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, bytes, POOL_BYTES, 0), POOL_BYTES);
+    close(fd);
+}
+
+static void reboot_file(const char *path, uint8_t *bytes)
+{
+    bytes[FORMAT_CONTROL_OFFSET + offsetof(struct control, boot_id)] ^= 0x55;
+    put_file(path, bytes);
+}
+
+/* The first loss takes the second message, and the third with it; the second loss takes the third
+ * of the new ones, in whose place the disk has what recovery left there. */
+static void test_recover_gives_up_what_it_does_not_keep_for_ever(void **state)
+{
+    (void)state;
+    static uint8_t bytes[POOL_BYTES];
+    static uint8_t recovered[POOL_BYTES];
+    char path[256];
+    snprintf(path, sizeof(path), "%s", test_path("for-ever"));
+    struct pool *pool = test_pool("for-ever", POOL_BYTES);
+    const uint64_t second = append_timed(pool, "{\"a\":1}");
+    const uint64_t third = append_timed(pool, "{\"a\":2}");
+    const uint64_t end = append_timed(pool, "{\"a\":3}");
+    const size_t offset = (size_t)pool_file_offset(pool, 0);
+    pool_close(pool);
+
+    get_file(path, bytes);
+    bytes[offset + second] ^= 1;
+    reboot_file(path, bytes);
+    pool = test_open(path, POOL_WRITE);
+    get_file(path, recovered);
+    assert_int_equal(append_timed(pool, "{\"b\":2}"), third);
+    assert_int_equal(append_timed(pool, "{\"b\":3}"), end);
+    pool_close(pool);
+
+    get_file(path, bytes);
+    memcpy(bytes + offset + third, recovered + offset + third, (size_t)(end - third));
+    reboot_file(path, bytes);
+    pool = test_open(path, POOL_WRITE);
+    struct frame frame;
+    check_ok(pool_get(pool, 2, &frame, &test_error));
+    assert_true(view_equal(frame.data, view_str("{\"b\":2}")));
+    assert_int_equal(pool_get(pool, 3, &frame, &test_error), POOL_MISSING);
+    pool_close(pool);
+}
+
 TESTS(test_recover_flushing_every_append, test_recover_flushing_now_and_then,
-    test_recover_flushing_rarely_and_lapping_the_ring, test_recover_never_flushing)
+    test_recover_flushing_rarely_and_lapping_the_ring, test_recover_never_flushing,
+    test_recover_gives_up_what_it_does_not_keep_for_ever)
