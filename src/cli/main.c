@@ -10,6 +10,7 @@
 #include "os/guard.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -95,6 +96,13 @@ static bool main_is_pls(const char *name)
     return name != NULL && strcmp(slash == NULL ? name : slash + 1, "pls") == 0;
 }
 
+/* A file that may not grow is an error like a full disk, not the end of us. */
+static void main_ignore_size_limits(void)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGXFSZ, &ignore, NULL);
+}
+
 static int main_run(int argc, char **argv)
 {
     scoped(args_fini) struct args args = {0};
@@ -113,6 +121,7 @@ static int main_run(int argc, char **argv)
 
     int code = -1;
     if (outcome == ARGS_RUN) {
+        main_ignore_size_limits();
         guard_install(); /* without it a pool that is cut while in use ends us by SIGBUS */
         code = args.command->run(&context, &args, &err);
     }

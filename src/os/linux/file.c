@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -163,8 +164,10 @@ void file_discard(const char *temporary)
 
 int file_allocate(int fd, uint64_t size)
 {
-    if (size > INT64_MAX) {
-        errno = EFBIG;
+    struct rlimit limit;
+    if (size > INT64_MAX || (getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+                                limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur)) {
+        errno = EFBIG; /* the limit would raise a signal that ends the process */
         return -1;
     }
     int errnum;

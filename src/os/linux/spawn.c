@@ -73,13 +73,14 @@ static void spawn_restore(const struct sigaction before[static N_SIGNALS])
         sigaction(spawn_signals[i], &before[i], NULL);
 }
 
-/* Handlers end with exec, but SIGPIPE, which we ignore, would stay ignored. Returns an errno. */
+/* Handlers end with exec, but signals that we ignore would stay ignored. Returns an errno. */
 static int spawn_attributes(posix_spawnattr_t *attributes)
 {
     sigset_t none, fallback;
     sigemptyset(&none);
     sigemptyset(&fallback);
     sigaddset(&fallback, SIGPIPE);
+    sigaddset(&fallback, SIGXFSZ);
     int r = posix_spawnattr_setsigmask(attributes, &none);
     if (r == 0)
         r = posix_spawnattr_setsigdefault(attributes, &fallback);
