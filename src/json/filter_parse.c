@@ -18,6 +18,7 @@
  * read an expression in another way than jq does. */
 #include "json/filter_parse.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 static const struct node *parse_pipe(struct parser *parser, enum shape input);
@@ -416,7 +417,11 @@ int native_new(struct view expression, struct native **out_native)
     parser.has_descrips = memmem(expression.data, expression.len, "descrips", 8) != NULL;
     lexer_init(&parser.lexer, expression);
     parser_advance(&parser);
+    errno = 0;
     native->root = parse_pipe(&parser, SHAPE_ENVELOPE);
+    /* the parser knows "not simple" alone; only the allocator sets this */
+    if (native->root == NULL && errno == ENOMEM)
+        return -1;
     if (native->root != NULL && parser.token.kind == TOKEN_END && node_is_settled(native->root)) {
         *out_native = native;
         native = NULL;
