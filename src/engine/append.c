@@ -128,7 +128,7 @@ static uint64_t append_linked_length(
 
 /* Whether a whole frame stands at pos. Its header alone may be that of one that control words of
  * another time let new messages overwrite: then its length would lead into them. */
-static bool append_is_intact(
+__attribute__((cold)) static bool append_is_intact(
     const struct pool *pool, uint64_t pos, uint64_t tail, struct frame_header *out_header)
 {
     uint64_t lap_start = atomic_load_explicit(&pool->lap_start, memory_order_relaxed);

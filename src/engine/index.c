@@ -96,7 +96,7 @@ static void find_by_index(struct find *find)
 
 /* Goes on behind the damaged frame at a place, at the next intact one, if what is sought cannot lie
  * between them: FIND_FOUND, and the place is that one. */
-static int find_past_damage(const struct find *find, struct place *at)
+__attribute__((cold)) static int find_past_damage(const struct find *find, struct place *at)
 {
     struct pool *pool = find->pool;
     struct place next = {0};
