@@ -55,6 +55,7 @@ static char program[4096];
 static char used_path[80];
 static char other_path[80];
 static char spare_path[80];
+static struct actor other; /* uses another pool from first to last */
 static uint64_t latencies[LATENCIES];
 static size_t n_latencies;
 static uint64_t n_wrong;
@@ -246,7 +247,11 @@ static void work_other(struct work *work)
     while (getppid() != 1 && write(work->out, "+", 1) == 1) {
         must(pool_append(work->other, &message, 1, &appended, &work->err) == POOL_OK);
         for (;;) { /* others append, too */
-            must(cursor_next(&cursor, &frame, &gap, &work->err) == CURSOR_FRAME);
+            const int r = cursor_next(&cursor, &frame, &gap, &work->err);
+            if (r != CURSOR_FRAME)
+                fprintf(stderr, "# the other pool: %d after seq %llu: %s\n", r,
+                    (unsigned long long)seen, work->err != NULL ? work->err->message : "no error");
+            must(r == CURSOR_FRAME);
             must(seen == 0 || frame.seq == seen + 1);
             seen = frame.seq;
             if (seen >= appended.first_seq)
@@ -501,6 +506,7 @@ static uint64_t cases_run(
             const uint64_t step = i * lengths / counts[deed] % lengths;
             const uint64_t len = deed == LENGTHEN ? POOL_BYTES + (1 + step) * STEP : step * STEP;
             case_try(run, (enum deed)deed, len);
+            actors_get_on(&other, 1); /* it is served, and what it says is taken */
         }
     }
     return n;
@@ -557,7 +563,6 @@ int main(int argc, char **argv)
     static const uint64_t long_counts[2][N_DEEDS] = {{128, 128, 8, 8}, {1024, 256, 224, 224}};
     const bool quick = argc > 1 && strcmp(argv[1], "quick") == 0;
     const uint64_t(*counts)[N_DEEDS] = quick ? quick_counts : long_counts;
-    struct actor other;
 
     start();
     pool_make_anew(used_path, 10);
