@@ -199,6 +199,16 @@ static bool recover_load(const struct pool *pool, struct ring_state *out_state)
     return true;
 }
 
+/* One that fails leaves pages that the next one would not write: they must be touched before. */
+static int recover_sync(struct pool *pool, plsm_error_t **err)
+{
+    if (file_sync(pool->fd) == 0)
+        return 0;
+    error_io(err, errno, "failed to flush the pool file");
+    atomic_store_explicit(&pool->control->flush_failed, 1, memory_order_release);
+    return error_at_path(err, pool->path);
+}
+
 static int recover_locked(struct pool *pool, const uint8_t boot_id[static 16], plsm_error_t **err)
 {
     struct control *control = pool->control;
@@ -226,12 +236,14 @@ static int recover_locked(struct pool *pool, const uint8_t boot_id[static 16], p
     state.tail = run.end;
     if (atomic_load_explicit(&control->flush_failed, memory_order_relaxed) != 0)
         recover_touch_pages(pool);
-    if (file_sync(pool->fd) < 0) {
-        error_io(err, errno, "failed to flush the pool file");
-        return error_at_path(err, pool->path);
-    }
+    /* twice, so that the disk knows the durable position before anything is appended: head may have
+     * passed the one it knew. The second sync carries one page */
+    if (recover_sync(pool, err) < 0)
+        return -1;
     atomic_store_explicit(&control->durable, state.tail, memory_order_relaxed);
-    atomic_store_explicit(&control->durable_known, durable, memory_order_relaxed);
+    if (recover_sync(pool, err) < 0)
+        return -1;
+    atomic_store_explicit(&control->durable_known, state.tail, memory_order_relaxed);
     atomic_store_explicit(&control->flush_target, state.tail, memory_order_relaxed);
     atomic_store_explicit(&control->flush_failed, 0, memory_order_release);
     memcpy(control->boot_id, boot_id, sizeof(control->boot_id));
