@@ -227,9 +227,6 @@ static int recover_locked(struct pool *pool, const uint8_t boot_id[static 16], p
         run.next_seq = state.next_seq;
         run.time_ns = state.time_ns;
     }
-    /* on the disk, too: else the next loss finds no run that holds it, and may keep another one */
-    durable = durable > run.start ? durable : run.start;
-    atomic_store_explicit(&control->durable, durable, memory_order_relaxed);
     recover_wipe(pool, &run);
     recover_set(pool, &run);
     recover_rebuild_index(pool, &run);
