@@ -148,7 +148,7 @@ class Cli:
             "HOME": str(self.home),
             "TERM": "xterm-256color",
         }
-        for name in ("LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "PLASMITE_MODULES"):
+        for name in ("LD_LIBRARY_PATH", "ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS", "PLASMITE_MODULES"):
             if name in os.environ:
                 self.env[name] = os.environ[name]
 
