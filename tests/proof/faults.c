@@ -340,7 +340,7 @@ static void play(const struct scene *scene, bool brief)
     const uint64_t before = proof.n_wrong;
 
     proof.n_told = 0;
-    for (int call = 1; call < N_INJECT_CALLS; call++) {
+    for (enum inject_call call = INJECT_MEMORY; call < N_INJECT_CALLS; call++) {
         const int *errnums = inject_kinds[call].errnums;
         bool calls = true;
         for (int i = 0; errnums[i] != 0 && calls; i++) {

@@ -357,15 +357,14 @@ static bool pool_make(void)
 {
     const char *const argv[] = {program, "--dir", dir, "feed", "p", "--create", NULL};
     int status = -1;
-    FILE *file = tmpfile();
+    FILE *file = NULL;
 
-    if (mkdtemp(dir) == NULL || file == NULL)
+    if (mkdtemp(dir) == NULL || (file = tmpfile()) == NULL)
         return false;
-    if (fwrite(data.data, 1, data.len, file) != data.len || fflush(file) != 0)
-        return false;
-    rewind(file);
-    const pid_t pid = program_start(argv, fileno(file));
-    waitpid(pid, &status, 0);
+    if (fwrite(data.data, 1, data.len, file) == data.len && fflush(file) == 0) {
+        rewind(file);
+        waitpid(program_start(argv, fileno(file)), &status, 0);
+    }
     fclose(file);
     return status == 0;
 }

@@ -64,7 +64,7 @@ static uint64_t word_at(const uint8_t *image, size_t offset)
 
 static void map_set(size_t offset, size_t len, enum what what)
 {
-    memset(map + offset, what, len);
+    memset(map + offset, (int)what, len);
 }
 
 static unsigned record_in_force(const uint8_t *image)

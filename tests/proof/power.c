@@ -150,7 +150,7 @@ static int compare_sizes(const void *a, const void *b)
 static void lose_power_often(struct heir *heir)
 {
     static struct disk disk;
-    size_t moments[MOMENTS_MAX];
+    size_t moments[MOMENTS_MAX] = {0};
     struct moment moment = {.opened = false, .flushed = chain.flushed};
 
     for (size_t i = 0; i < plan.n_moments; i++)
