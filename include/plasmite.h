@@ -185,6 +185,160 @@ PLSM_API int plsm_stream_next(
 
 PLSM_API void plsm_stream_free(plsm_stream_t *stream);
 
+/* Additions ------------------------------------------------------------------------------------*/
+
+/* What follows is not part of the interface of 0.8.0. A program that has to run with any library of
+ * that interface looks these names up (dlsym) before it uses them. */
+
+/* Counts the additions: 1 with all that are declared here. */
+PLSM_API uint32_t plsm_abi_version(void);
+
+/* Of the library itself, "0.1.0". Static. */
+PLSM_API const char *plsm_build_version(void);
+
+/* "NotFound" and so on; "Internal" for a number that is none. Static. */
+PLSM_API const char *plsm_error_kind_name(int32_t kind);
+
+typedef enum plsm_create {
+    PLSM_OPEN_EXISTING = 0,
+    PLSM_OPEN_OR_CREATE = 1, /* whoever else may do so at the same time */
+    PLSM_CREATE_NEW = 2      /* AlreadyExists if there is one */
+} plsm_create_t;
+
+/* A has_ field that is not 0 makes the value it names count. */
+typedef struct plsm_open_options {
+    uint32_t struct_size;    /* sizeof(plsm_open_options_t) */
+    uint32_t create;         /* plsm_create_t */
+    uint64_t size_bytes;     /* of a pool that is made; 0: 1 MiB */
+    uint64_t index_capacity; /* its slots of 16 bytes; without it: one for each 256 bytes */
+    uint32_t has_index_capacity;
+    uint32_t has_busy_timeout;
+    uint32_t busy_timeout_ms; /* patience of an append; without it: 5000 */
+    uint32_t read_only;       /* needs no permission to write; appends are Usage errors */
+} plsm_open_options_t;
+
+/* plsm_pool_open and plsm_pool_create, with all that can be chosen. Errors: as theirs. */
+PLSM_API int plsm_pool_open_ex(plsm_client_t *client, const char *pool_ref,
+    const plsm_open_options_t *options, plsm_pool_t **out_pool, plsm_error_t **out_err);
+
+/* Where names are looked up, and the file of a pool. Valid as long as the handle. */
+PLSM_API const char *plsm_client_pool_dir(const plsm_client_t *client);
+PLSM_API const char *plsm_pool_path(const plsm_pool_t *pool);
+
+/* The names of the pools in the client's directory, sorted by bytes, each with a NUL behind it.
+ * No directory: no names. Errors: Permission, Io. */
+PLSM_API int plsm_pool_list(plsm_client_t *client, plsm_buf_t *out_names, plsm_error_t **out_err);
+
+/* Removes the pool's name. Whoever has it open keeps it. Errors: NotFound, Permission, Io. */
+PLSM_API int plsm_pool_delete(plsm_client_t *client, const char *pool_ref, plsm_error_t **out_err);
+
+/* A pool at one moment. Set struct_size; fields beyond it are not written. */
+typedef struct plsm_pool_info {
+    uint32_t struct_size; /* sizeof(plsm_pool_info_t) */
+    uint32_t reserved;
+    uint64_t file_size;
+    uint64_t ring_offset;
+    uint64_t ring_size;
+    uint64_t index_capacity;
+    uint64_t used_bytes; /* of the ring, by the messages it has */
+    uint64_t n_messages;
+    uint64_t oldest_seq; /* these four are 0 if n_messages is 0 */
+    uint64_t newest_seq;
+    uint64_t oldest_time_ns;
+    uint64_t newest_time_ns;
+    uint64_t next_seq;
+    uint64_t created_ns;
+} plsm_pool_info_t;
+
+/* Errors: Usage (struct_size), Corrupt. */
+PLSM_API int plsm_pool_info(plsm_pool_t *pool, plsm_pool_info_t *info, plsm_error_t **out_err);
+
+/* Checks the whole pool and changes nothing; it stays usable meanwhile. The report is JSON:
+ *     {"healthy":false,"messages":12,"last_good_seq":8,"issue_count":1,
+ *      "issues":[{"code":"frame","message":"...","offset":4096,"seq":9}]}
+ * offset: byte of the file; seq: null if unknown; at most 16 issues are described. Damage is no
+ * error of the call. Errors: what keeps it from looking. */
+PLSM_API int plsm_pool_verify(plsm_pool_t *pool, plsm_buf_t *out_report, plsm_error_t **out_err);
+
+/* plsm_pool_append_json without the message: only its seq and its time in nanoseconds since 1970,
+ * either of which may be NULL. */
+PLSM_API int plsm_pool_append_json_seq(plsm_pool_t *pool, const uint8_t *json, size_t json_len,
+    const char **tags, size_t tags_len, uint32_t durability, uint64_t *out_seq,
+    uint64_t *out_time_ns, plsm_error_t **out_err);
+
+/* Where a stream begins, instead of where it was opened: before the newest n messages (0: only
+ * what is appended from now on); before the first message of that time or a later one. */
+PLSM_API int plsm_stream_seek_last(
+    plsm_stream_t *stream, uint64_t n_messages, plsm_error_t **out_err);
+PLSM_API int plsm_stream_seek_time(plsm_stream_t *stream, uint64_t time_ns, plsm_error_t **out_err);
+
+/* What a stream delivers: only messages that have all these tags, and for which every expression
+ * of jq is true. Calls add to each other. The count of the stream's options is of messages
+ * delivered; gaps are seen whatever is wanted. Simple expressions cost about 0.1 us a message,
+ * others load libjq. Errors: Usage (an invalid expression; in plsm_stream_next: one that gives no
+ * boolean), Internal (libjq is not there). */
+PLSM_API int plsm_stream_require_tags(
+    plsm_stream_t *stream, const char **tags, size_t tags_len, plsm_error_t **out_err);
+PLSM_API int plsm_stream_filter(
+    plsm_stream_t *stream, const char *expression, plsm_error_t **out_err);
+
+/* Ends the stream when no message was delivered for so long. */
+PLSM_API int plsm_stream_idle_timeout(
+    plsm_stream_t *stream, uint64_t timeout_ms, plsm_error_t **out_err);
+
+/* Waits until plsm_stream_next would not: 1. 0: nothing came within timeout_ms (0: it only looks),
+ * or a signal handler ran in this thread. -1: stream is NULL. */
+PLSM_API int plsm_stream_wait(plsm_stream_t *stream, uint64_t timeout_ms, plsm_error_t **out_err);
+
+/* A descriptor for event loops: readable when there may be something to take. Then call
+ *     while (plsm_stream_wait(stream, 0, NULL) == 1 && plsm_stream_next(...) == 1) ...
+ * and it is silent again when plsm_stream_wait has given 0. It belongs to the stream: neither read
+ * nor close it. It does not tell of the stream's timeouts. One thread of the library serves all
+ * descriptors of the process; it begins with the first and ends with the last. Not inherited by
+ * children of fork. Errors: Io. */
+PLSM_API int plsm_stream_fd(plsm_stream_t *stream, int *out_fd, plsm_error_t **out_err);
+
+/* Ends the stream, from any thread: a call that waits returns 0 at once, and so does every further
+ * one. The stream is still to be freed, after that call returned. */
+PLSM_API void plsm_stream_cancel(plsm_stream_t *stream);
+
+/* Takes what there is, up to max_messages or about 1 MiB: the messages as plsm_stream_next gives
+ * them, each with a line feed behind it. Waits for the first one. out_n_messages may be NULL.
+ * Returns 1, 0, -1 as plsm_stream_next. */
+PLSM_API int plsm_stream_next_batch(plsm_stream_t *stream, size_t max_messages,
+    plsm_buf_t *out_lines, size_t *out_n_messages, plsm_error_t **out_err);
+
+/* A message in place, in the pool's mapping: writers may overwrite it at any time. */
+typedef struct plsm_view {
+    uint64_t seq;
+    uint64_t time_ns;    /* since 1970, UTC */
+    const uint8_t *tags; /* compact JSON array of strings */
+    size_t tags_len;     /* 0: no tags */
+    const uint8_t *data; /* compact JSON object, or a Lite3 payload */
+    size_t data_len;
+    uint64_t position; /* of the frame: for plsm_stream_view_valid */
+    uint32_t is_lite3;
+    uint32_t reserved;
+} plsm_view_t;
+
+/* The next message without a copy. Use it, then ask plsm_stream_view_valid: 1 says that all that
+ * was read before was sound; 0, that writers were faster and the message is lost. The bytes stay
+ * mapped as long as the stream. Returns 1, 0, -1 as plsm_stream_next. */
+PLSM_API int plsm_stream_next_view(
+    plsm_stream_t *stream, plsm_view_t *out_view, plsm_error_t **out_err);
+PLSM_API int plsm_stream_view_valid(const plsm_stream_t *stream, const plsm_view_t *view);
+
+/* The since_seq with which another stream goes on where this one is; 0: it began with the oldest
+ * message and has not taken any. */
+PLSM_API uint64_t plsm_stream_position(const plsm_stream_t *stream);
+
+/* How many messages were overwritten before the stream came to them. */
+PLSM_API uint64_t plsm_stream_dropped(const plsm_stream_t *stream);
+
+/* After Corrupt: goes on with the next message that is intact. Calls of plsm_stream_next give the
+ * same error until then. */
+PLSM_API int plsm_stream_skip_damage(plsm_stream_t *stream, plsm_error_t **out_err);
+
 #ifdef __cplusplus
 }
 #endif

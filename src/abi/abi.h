@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "client/ref.h"
 #include "engine/pool.h"
 #include "plasmite.h"
 
@@ -17,19 +18,18 @@ struct plsm_client {
 
 struct plsm_pool {
     struct pool *pool;
+    bool read_only;
 };
 
 /* "NAME is null": Usage. */
 int abi_null(plsm_error_t **err, const char *name);
 
-bool abi_is_utf8(struct view text);
+/* Usage: the pool was opened read-only. */
+int abi_read_only(const plsm_pool_t *pool, plsm_error_t **err);
 
-/* pool_open() with POOL_BUSY made an error. */
-int abi_pool_open(
-    const char *path, enum pool_mode mode, struct pool **out_pool, plsm_error_t **err);
-
-/* Kind Busy, for POOL_BUSY. */
-int abi_busy(const struct pool *pool, plsm_error_t **err);
+/* The file that a reference means. -1: Usage; the client or the reference may be NULL. */
+int abi_resolve(
+    const plsm_client_t *client, const char *pool_ref, struct ref *out_ref, plsm_error_t **err);
 
 /* Copies the frame's message, as JSON, into *out_message. 0; 1: it was overwritten meanwhile;
  * -1: Internal. */

@@ -3,6 +3,7 @@
 
 #include "base/limits.h"
 #include "client/envelope.h"
+#include "client/open.h"
 #include "json/json.h"
 #include "json/write.h"
 
@@ -42,7 +43,7 @@ static int draft_refuse(const struct draft *draft, const char *why, plsm_error_t
 static int draft_invalid_json(
     const struct draft *draft, struct view json, const struct json_error *fault, plsm_error_t **err)
 {
-    if (!abi_is_utf8(json))
+    if (!json_is_utf8(json))
         return draft_refuse(draft, "invalid json utf-8", err);
     draft_refuse(draft, "invalid json", err);
     return error_hint(err, "Line %zu, column %zu: %s%s%s%s%s.", fault->line, fault->column,
@@ -62,7 +63,7 @@ static int draft_add_tags(struct draft *draft, const plsm_input_t *input, plsm_e
         if (input->tags[i] == NULL)
             return draft_refuse(draft, "tags contains null", err);
         const struct view tag = view_str(input->tags[i]);
-        if (!abi_is_utf8(tag))
+        if (!json_is_utf8(tag))
             return draft_refuse(draft, "tags invalid UTF-8", err);
         if (buf_append_str(tags, i == 0 ? "[" : ",") < 0 || json_quote(tags, tag) < 0)
             return error_oom(err);
@@ -143,6 +144,8 @@ static int draft_fill(struct draft *draft, const plsm_input_t *inputs, size_t n_
 static int append(plsm_pool_t *pool, const struct draft *draft, size_t n_messages,
     uint32_t durability, struct appended *out_appended, plsm_error_t **err)
 {
+    if (pool->read_only)
+        return abi_read_only(pool, err);
     int r = pool_append(pool->pool, draft->messages, n_messages, out_appended, err);
     if (r == POOL_OK && durability == PLSM_FLUSH) {
         r = pool_flush_to(pool->pool, out_appended->end_pos, err);
@@ -151,7 +154,7 @@ static int append(plsm_pool_t *pool, const struct draft *draft, size_t n_message
             return error_at_seq(err, out_appended->first_seq);
         }
     }
-    return r == POOL_BUSY ? abi_busy(pool->pool, err) : r;
+    return r == POOL_BUSY ? open_busy(pool_path(pool->pool), err) : r;
 }
 
 int plsm_pool_append_json(plsm_pool_t *pool, const uint8_t *json, size_t json_len,
@@ -183,6 +186,27 @@ int plsm_pool_append_json(plsm_pool_t *pool, const uint8_t *json, size_t json_le
     frame.time_ns = appended.time_ns;
     const size_t len = envelope_put(&envelope, &frame, text);
     *out_message = (plsm_buf_t){text, len};
+    return 0;
+}
+
+int plsm_pool_append_json_seq(plsm_pool_t *pool, const uint8_t *json, size_t json_len,
+    const char **tags, size_t tags_len, uint32_t durability, uint64_t *out_seq,
+    uint64_t *out_time_ns, plsm_error_t **out_err)
+{
+    const plsm_input_t input = {
+        .json = json, .json_len = json_len, .tags = tags, .tags_len = tags_len};
+    scoped(draft_fini) struct draft draft = {0};
+    struct appended appended;
+
+    if (pool == NULL)
+        return abi_null(out_err, "pool");
+    if (draft_fill(&draft, &input, 1, durability, out_err) < 0 ||
+        append(pool, &draft, 1, durability, &appended, out_err) < 0)
+        return -1;
+    if (out_seq != NULL)
+        *out_seq = appended.first_seq;
+    if (out_time_ns != NULL)
+        *out_time_ns = appended.time_ns;
     return 0;
 }
 

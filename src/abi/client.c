@@ -1,6 +1,7 @@
 #include "abi/abi.h"
 
 #include "client/ref.h"
+#include "json/write.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@ int plsm_client_new(const char *pool_dir, plsm_client_t **out_client, plsm_error
 {
     if (out_client == NULL)
         return abi_null(out_err, "out_client");
-    if (pool_dir != NULL && !abi_is_utf8(view_str(pool_dir)))
+    if (pool_dir != NULL && !json_is_utf8(view_str(pool_dir)))
         return error_set(out_err, PLSM_ERROR_USAGE, "pool_dir is not valid UTF-8");
 
     plsm_client_t *client = malloc(sizeof(*client));

@@ -3,13 +3,29 @@
 #include "abi/abi.h"
 
 #include "client/envelope.h"
-#include "json/scan.h"
 
 #include <stdlib.h>
+
+#define ABI_ADDITIONS 1 /* goes up with what is added to plasmite.h */
 
 const char *plsm_version(void)
 {
     return PLASMITE_INTERFACE_VERSION;
+}
+
+const char *plsm_build_version(void)
+{
+    return PLASMITE_BUILD_VERSION;
+}
+
+uint32_t plsm_abi_version(void)
+{
+    return ABI_ADDITIONS;
+}
+
+const char *plsm_error_kind_name(int32_t kind)
+{
+    return error_kind_name((plsm_error_kind_t)kind);
 }
 
 const char *plsm_error_hint(const plsm_error_t *err)
@@ -30,34 +46,10 @@ int abi_null(plsm_error_t **err, const char *name)
     return error_set(err, PLSM_ERROR_USAGE, "%s is null", name);
 }
 
-bool abi_is_utf8(struct view text)
+int abi_read_only(const plsm_pool_t *pool, plsm_error_t **err)
 {
-    const uint8_t *end = text.data + text.len;
-    for (const uint8_t *at = text.data; at < end;) {
-        const size_t len = *at < 0x80 ? 1 : scan_utf8(at, end);
-        if (len == 0)
-            return false;
-        at += len;
-    }
-    return true;
-}
-
-static int abi_busy_at(const char *path, plsm_error_t **err)
-{
-    error_set(err, PLSM_ERROR_BUSY, "pool is busy");
-    error_hint(err, "Another program holds the pool's file or its lock: try again.");
-    return error_at_path(err, path);
-}
-
-int abi_busy(const struct pool *pool, plsm_error_t **err)
-{
-    return abi_busy_at(pool_path(pool), err);
-}
-
-int abi_pool_open(const char *path, enum pool_mode mode, struct pool **out_pool, plsm_error_t **err)
-{
-    const int r = pool_open(path, mode, NULL, out_pool, err);
-    return r == POOL_BUSY ? abi_busy_at(path, err) : r;
+    error_set(err, PLSM_ERROR_USAGE, "pool was opened read-only");
+    return error_at_path(err, pool_path(pool->pool));
 }
 
 int abi_copy(

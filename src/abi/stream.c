@@ -1,19 +1,12 @@
-/* Streams: a cursor of their own over a pool of their own. */
-#include "abi/abi.h"
+/* Streams: opening them, saying what is wanted, closing them. */
+#include "abi/stream.h"
 
 #include "base/clock.h"
+#include "client/open.h"
+#include "json/write.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-struct plsm_stream {
-    struct pool *pool;
-    struct cursor cursor;
-    uint64_t n_left;      /* messages still to deliver; UINT64_MAX: no end */
-    uint64_t deadline_ns; /* counted from opening */
-    bool gap_is_error;
-    bool ended;
-};
 
 static int stream_check(const plsm_stream_options_t *options, plsm_error_t **err)
 {
@@ -36,13 +29,15 @@ static int stream_start(
     stream->n_left = options->has_max != 0 ? options->max_messages : UINT64_MAX;
     stream->deadline_ns =
         options->has_timeout != 0 ? clock_deadline_ns(options->timeout_ms) : DEADLINE_NEVER;
+    stream->idle_ns = DEADLINE_NEVER;
+    stream->idle_until_ns = DEADLINE_NEVER;
     stream->gap_is_error = options->gap_policy == PLSM_GAP_ERROR;
     if (options->has_since == 0) {
         cursor_oldest(&stream->cursor, stream->pool);
         return 0;
     }
-    const uint64_t since = options->since_seq > 0 ? options->since_seq : 1; /* the first there is */
-    if (cursor_seek_seq(&stream->cursor, stream->pool, since, err) < 0)
+    stream->position = options->since_seq > 0 ? options->since_seq : 1; /* the first there is */
+    if (cursor_seek_seq(&stream->cursor, stream->pool, stream->position, err) < 0)
         return error_at_path(err, pool_path(stream->pool));
     return 0;
 }
@@ -60,7 +55,7 @@ int plsm_stream_open_ex(plsm_pool_t *pool, const plsm_stream_options_t *options,
     plsm_stream_t *stream = calloc(1, sizeof(*stream));
     if (stream == NULL)
         return error_oom(out_err);
-    if (abi_pool_open(pool_path(pool->pool), POOL_READ, &stream->pool, out_err) < 0 ||
+    if (open_pool(pool_path(pool->pool), POOL_READ, NULL, &stream->pool, out_err) < 0 ||
         stream_start(stream, options, out_err) < 0) {
         plsm_stream_free(stream);
         return -1;
@@ -90,72 +85,145 @@ void plsm_stream_free(plsm_stream_t *stream)
 {
     if (stream == NULL)
         return;
+    bell_free(stream->bell);
+    for (size_t i = 0; i < stream->select.n_tags; i++)
+        free((void *)(uintptr_t)stream->select.tags[i]);
+    select_fini(&stream->select);
     pool_close(stream->pool);
     free(stream);
 }
 
-/* Writers overtook the stream: an error, or nothing that this stream cares for. */
-static int stream_gap(plsm_stream_t *stream, const struct gap *gap, plsm_error_t **err)
+/* A cursor was put elsewhere: the seq that it stands before. */
+static int stream_moved(plsm_stream_t *stream, plsm_error_t **err)
 {
-    if (!stream->gap_is_error)
-        return 0;
-    stream->ended = true;
-    error_set(err, PLSM_ERROR_RETENTION_GAP,
-        "messages %llu-%llu are no longer retained; the next available message is %llu",
-        (unsigned long long)gap->first_seq, (unsigned long long)gap->next_seq - 1,
-        (unsigned long long)gap->next_seq);
-    error_hint(err, "Go on with the next available message, or read more often, or from a larger "
-                    "pool.");
-    return error_at_seq(err, gap->first_seq);
-}
-
-/* Waits for something to read: 1, or 0 when the time is over. A deleted pool is waited for like
- * any other: whoever has it open may still append. */
-static int stream_wait(plsm_stream_t *stream, plsm_error_t **err)
-{
-    const int r = follow_wait(&stream->cursor, stream->deadline_ns, err);
-    return r < 0 ? -1 : r != FOLLOW_TIMEOUT;
-}
-
-/* One look at the pool. 1: delivered; 0: look again; -1. */
-static int stream_step(plsm_stream_t *stream, plsm_buf_t *out_message, plsm_error_t **err)
-{
-    const struct cursor before = stream->cursor;
+    struct cursor probe = stream->cursor;
+    struct pool_info info;
     struct frame frame;
     struct gap gap;
 
-    switch (cursor_next(&stream->cursor, &frame, &gap, err)) {
-    case CURSOR_FRAME: {
-        const int r = abi_copy(stream->pool, &frame, out_message, err);
-        if (r > 0)
-            stream->cursor = before; /* overwritten under our hands: it belongs to the gap */
-        return r < 0 ? -1 : r == 0;
+    stream->has_pending = false;
+    if (cursor_next(&probe, &frame, &gap, NULL) == CURSOR_FRAME) {
+        stream->position = frame.seq;
+        return 0;
     }
-    case CURSOR_GAP: return stream_gap(stream, &gap, err);
-    case CURSOR_EMPTY: {
-        const int r = stream_wait(stream, err);
-        stream->ended = r == 0;
-        return r < 0 ? -1 : 0;
-    }
-    default: return error_at_path(err, pool_path(stream->pool));
-    }
+    if (pool_info(stream->pool, &info, err) < 0)
+        return -1;
+    stream->position = info.next_seq;
+    return 0;
 }
 
-int plsm_stream_next(plsm_stream_t *stream, plsm_buf_t *out_message, plsm_error_t **out_err)
+int plsm_stream_seek_last(plsm_stream_t *stream, uint64_t n_messages, plsm_error_t **out_err)
+{
+    struct pool_info info;
+
+    if (stream == NULL)
+        return abi_null(out_err, "stream");
+    if (n_messages == 0) {
+        cursor_newest(&stream->cursor, stream->pool);
+        return stream_moved(stream, out_err);
+    }
+    if (pool_info(stream->pool, &info, out_err) < 0)
+        return -1;
+    if (n_messages >= info.n_messages)
+        cursor_oldest(&stream->cursor, stream->pool);
+    else if (cursor_seek_seq(&stream->cursor, stream->pool, info.next_seq - n_messages, out_err) <
+             0)
+        return error_at_path(out_err, pool_path(stream->pool));
+    return stream_moved(stream, out_err);
+}
+
+int plsm_stream_seek_time(plsm_stream_t *stream, uint64_t time_ns, plsm_error_t **out_err)
 {
     if (stream == NULL)
         return abi_null(out_err, "stream");
-    if (out_message == NULL)
-        return abi_null(out_err, "out_message");
-    if (stream->n_left == 0 ||
-        (stream->deadline_ns != DEADLINE_NEVER && clock_monotonic_ns() >= stream->deadline_ns))
-        stream->ended = true;
-    while (!stream->ended) {
-        const int r = stream_step(stream, out_message, out_err);
-        if (r == 1 && stream->n_left != UINT64_MAX)
-            stream->n_left--;
-        if (r != 0)
-            return r;
+    if (cursor_seek_time(&stream->cursor, stream->pool, time_ns, out_err) < 0)
+        return error_at_path(out_err, pool_path(stream->pool));
+    return stream_moved(stream, out_err);
+}
+
+int plsm_stream_require_tags(
+    plsm_stream_t *stream, const char **tags, size_t tags_len, plsm_error_t **out_err)
+{
+    if (stream == NULL)
+        return abi_null(out_err, "stream");
+    for (size_t i = 0; tags != NULL && i < tags_len; i++) {
+        if (tags[i] == NULL)
+            return error_set(out_err, PLSM_ERROR_USAGE, "tags contains null");
+        if (!json_is_utf8(view_str(tags[i])))
+            return error_set(out_err, PLSM_ERROR_USAGE, "tags invalid UTF-8");
+    }
+    struct select *select = &stream->select;
+    for (size_t i = 0; tags != NULL && i < tags_len; i++) {
+        const char **all = reallocarray(select->tags, select->n_tags + 1, sizeof(*select->tags));
+        if (all == NULL)
+            return error_oom(out_err);
+        select->tags = all;
+        all[select->n_tags] = strdup(tags[i]);
+        if (all[select->n_tags] == NULL)
+            return error_oom(out_err);
+        select->n_tags++;
     }
     return 0;
+}
+
+int plsm_stream_filter(plsm_stream_t *stream, const char *expression, plsm_error_t **out_err)
+{
+    if (stream == NULL)
+        return abi_null(out_err, "stream");
+    if (expression == NULL)
+        return abi_null(out_err, "expression");
+    struct select *select = &stream->select;
+    struct filter **all =
+        reallocarray(select->filters, select->n_filters + 1, sizeof(struct filter *));
+    if (all == NULL)
+        return error_oom(out_err);
+    select->filters = all;
+    if (filter_new(expression, &all[select->n_filters], out_err) < 0)
+        return -1;
+    select->n_filters++;
+    return 0;
+}
+
+int plsm_stream_idle_timeout(plsm_stream_t *stream, uint64_t timeout_ms, plsm_error_t **out_err)
+{
+    if (stream == NULL)
+        return abi_null(out_err, "stream");
+    stream->idle_ns = timeout_ms > UINT64_MAX / NS_PER_MS ? DEADLINE_NEVER : timeout_ms * NS_PER_MS;
+    stream->idle_until_ns = clock_deadline_ns(timeout_ms);
+    return 0;
+}
+
+int plsm_stream_fd(plsm_stream_t *stream, int *out_fd, plsm_error_t **out_err)
+{
+    if (stream == NULL)
+        return abi_null(out_err, "stream");
+    if (out_fd == NULL)
+        return abi_null(out_err, "out_fd");
+    if (stream->bell == NULL &&
+        bell_new(stream->pool, stream->cursor.pos, &stream->bell, out_err) < 0)
+        return -1;
+    if (stream->has_pending || stream->ended || stream->n_left == 0)
+        bell_ring(stream->bell); /* what is to be taken is not behind the cursor */
+    *out_fd = bell_fd(stream->bell);
+    return 0;
+}
+
+void plsm_stream_cancel(plsm_stream_t *stream)
+{
+    if (stream == NULL)
+        return;
+    atomic_store(&stream->cancelled, true);
+    follow_interrupt(stream->pool);
+    if (stream->bell != NULL)
+        bell_ring(stream->bell);
+}
+
+uint64_t plsm_stream_position(const plsm_stream_t *stream)
+{
+    return stream == NULL ? 0 : stream->position;
+}
+
+uint64_t plsm_stream_dropped(const plsm_stream_t *stream)
+{
+    return stream == NULL ? 0 : stream->n_dropped;
 }

@@ -95,7 +95,7 @@ static int duplex_open(struct duplex *duplex, const struct args *args, plsm_erro
     struct follow *follow = &duplex->follow;
 
     if (follow->create) {
-        if (open_or_create(follow->ref.path, 0, NULL, POOL_WRITE, &follow->pool, err) < 0)
+        if (open_or_create(follow->ref.path, NULL, NULL, POOL_WRITE, &follow->pool, err) < 0)
             return -1;
     } else if (open_pool(follow->ref.path, POOL_WRITE, NULL, &follow->pool, err) < 0) {
         return follow_hint_missing(follow, args, order, sizeof(order), err);

@@ -98,9 +98,10 @@ static int feed_open_once(struct feed *feed, const struct args *args, plsm_error
     const struct pool_open_options options = {
         .busy_timeout_ms =
             feed->retries > 0 ? RETRY_BUSY_TIMEOUT_MS : POOL_BUSY_TIMEOUT_DEFAULT_MS};
+    const struct pool_create_options create = {
+        .size_bytes = feed->create_size, .index_capacity = POOL_INDEX_DEFAULT};
     if (args_has(args, OPT_CREATE))
-        return open_or_create(
-            feed->ref.path, feed->create_size, &options, POOL_WRITE, &feed->pool, err);
+        return open_or_create(feed->ref.path, &create, &options, POOL_WRITE, &feed->pool, err);
     return open_pool(feed->ref.path, POOL_WRITE, &options, &feed->pool, err);
 }
 

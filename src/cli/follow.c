@@ -133,7 +133,7 @@ static int follow_open(struct follow *follow, const struct args *args, plsm_erro
     if (follow->await_pool)
         return follow_await(follow, err);
     if (follow->create)
-        return open_or_create(follow->ref.path, 0, NULL, POOL_READ, &follow->pool, err);
+        return open_or_create(follow->ref.path, NULL, NULL, POOL_READ, &follow->pool, err);
     if (open_pool(follow->ref.path, POOL_READ, NULL, &follow->pool, err) < 0)
         return follow_hint_missing(follow, args, order, sizeof(order), err);
     return 0;

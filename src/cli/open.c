@@ -5,51 +5,6 @@
 
 #include <stdio.h>
 
-int open_busy(const char *path, plsm_error_t **err)
-{
-    error_set(err, PLSM_ERROR_BUSY, "pool is busy");
-    return error_at_path(err, path);
-}
-
-int open_pool(const char *path, enum pool_mode mode, const struct pool_open_options *options,
-    struct pool **out_pool, plsm_error_t **err)
-{
-    const int r = pool_open(path, mode, options, out_pool, err);
-    return r == POOL_BUSY ? open_busy(path, err) : r;
-}
-
-int open_or_create(const char *path, uint64_t size_bytes, const struct pool_open_options *options,
-    enum pool_mode mode, struct pool **out_pool, plsm_error_t **err)
-{
-    const struct pool_create_options create = {
-        .size_bytes = size_bytes, .index_capacity = POOL_INDEX_DEFAULT};
-    scoped(plsm_error_free) plsm_error_t *missing = NULL;
-    scoped(plsm_error_free) plsm_error_t *exists = NULL;
-
-    const int r = pool_open(path, mode, options, out_pool, &missing);
-    if (r == POOL_BUSY)
-        return open_busy(path, err);
-    if (r == POOL_OK)
-        return POOL_OK;
-    if (missing->kind != PLSM_ERROR_NOT_FOUND) {
-        if (err != NULL) {
-            *err = missing;
-            missing = NULL;
-        }
-        return -1;
-    }
-    if (ref_make_parents(path, err) < 0)
-        return -1;
-    if (pool_create(path, &create, &exists) < 0 && exists->kind != PLSM_ERROR_ALREADY_EXISTS) {
-        if (err != NULL) {
-            *err = exists;
-            exists = NULL;
-        }
-        return -1;
-    }
-    return open_pool(path, mode, options, out_pool, err);
-}
-
 static int open_hint_path(plsm_error_t **err)
 {
     return report_hint(

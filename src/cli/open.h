@@ -1,24 +1,12 @@
-/* Opening a local pool for a command, with the advice that its users need. */
+/* Opening a local pool for a command: the advice that its users need. */
 #ifndef CLI_OPEN_H
 #define CLI_OPEN_H
 
 #include "base/error.h"
 #include "cli/args.h"
 #include "cli/context.h"
+#include "client/open.h"
 #include "client/ref.h"
-#include "engine/pool.h"
-
-/* Kind Busy, for POOL_BUSY. */
-int open_busy(const char *path, plsm_error_t **err);
-
-/* pool_open() with POOL_BUSY made an error. */
-int open_pool(const char *path, enum pool_mode mode, const struct pool_open_options *options,
-    struct pool **out_pool, plsm_error_t **err);
-
-/* The same, and where there is no such pool it is created, with its directories. Somebody else
- * may do so at the same time. size_bytes 0: the default. */
-int open_or_create(const char *path, uint64_t size_bytes, const struct pool_open_options *options,
-    enum pool_mode mode, struct pool **out_pool, plsm_error_t **err);
 
 /* "Did you mean 'chat'? ", with the blank, where a pool of that name lies where this one was looked
  * for; else nothing. Returns out. */

@@ -8,7 +8,6 @@
 #include "cli/table.h"
 #include "client/ref.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -43,16 +42,12 @@ static int delete_one(struct deletion *deletion, const char *dir, plsm_error_t *
 
     if (ref_resolve_local(deletion->name, dir, "pool delete", &deletion->ref, err) < 0)
         return -1;
-    if (unlink(deletion->ref.path) == 0)
+    if (ref_delete(&deletion->ref, err) == 0)
         return 0;
-    if (errno == ENOENT || errno == ENOTDIR) {
-        error_errno(err, errno, "pool not found");
-        error_at_path(err, deletion->ref.path);
-        return error_hint(err, "%sList what there is: `plasmite pool list`.",
+    if ((*err)->kind == PLSM_ERROR_NOT_FOUND)
+        error_hint(err, "%sList what there is: `plasmite pool list`.",
             open_similar(&deletion->ref, similar));
-    }
-    error_io(err, errno, "failed to delete pool");
-    return error_at_path(err, deletion->ref.path);
+    return -1;
 }
 
 static void delete_show_json(const struct deletions *deletions, struct text *text)

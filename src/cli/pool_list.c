@@ -9,9 +9,9 @@
 #include "cli/pool.h"
 #include "cli/report.h"
 #include "cli/table.h"
+#include "client/directory.h"
 #include "client/ref.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,12 +40,7 @@ void listing_fini(struct listing *listing)
     *listing = (struct listing){0};
 }
 
-static int listing_compare(const void *a, const void *b)
-{
-    return strcmp(((const struct listed *)a)->name, ((const struct listed *)b)->name);
-}
-
-static int listing_add(struct listing *listing, const char *file, size_t name_len)
+static int listing_add(struct listing *listing, const char *name)
 {
     struct listed *pools =
         reallocarray(listing->pools, listing->n_pools + 1, sizeof(*listing->pools));
@@ -53,10 +48,10 @@ static int listing_add(struct listing *listing, const char *file, size_t name_le
         return -1;
     listing->pools = pools;
     struct listed *listed = &pools[listing->n_pools];
-    *listed = (struct listed){.name = strndup(file, name_len)};
+    *listed = (struct listed){.name = strdup(name)};
     if (listed->name == NULL)
         return -1;
-    if (asprintf(&listed->path, "%s/%s", listing->directory, file) < 0) {
+    if (asprintf(&listed->path, "%s/%s" REF_SUFFIX, listing->directory, name) < 0) {
         free(listed->name);
         return -1;
     }
@@ -77,44 +72,23 @@ static void listing_look(struct listing *listing)
     }
 }
 
-static int listing_read_names(struct listing *listing, DIR *directory, plsm_error_t **err)
-{
-    const struct dirent *entry;
-    /* the end and a failure are told apart by errno alone */
-    while (errno = 0, (entry = readdir(directory)) != NULL) {
-        const size_t len = strlen(entry->d_name), suffix = strlen(REF_SUFFIX);
-        if (len < suffix || strcmp(entry->d_name + len - suffix, REF_SUFFIX) != 0)
-            continue;
-        if (listing_add(listing, entry->d_name, len - suffix) < 0)
-            return error_oom(err);
-    }
-    if (errno == 0)
-        return 0;
-    error_io(err, errno, "failed to read pool directory");
-    return error_at_path(err, listing->directory);
-}
-
 int listing_read(struct listing *listing, const char *dir, bool must_exist, plsm_error_t **err)
 {
+    scoped(buf_fini) struct buf names = {0};
+
     *listing = (struct listing){.directory = ref_directory(dir)};
     if (listing->directory == NULL)
         return error_oom(err);
-    DIR *directory = opendir(listing->directory);
-    if (directory == NULL && errno == ENOENT && !must_exist)
+    if (!must_exist && access(listing->directory, F_OK) < 0 && errno == ENOENT)
         return 0;
-    if (directory == NULL) {
-        if (errno == ENOENT)
-            error_errno(err, errno, "pool directory not found");
-        else
-            error_io(err, errno, "failed to read pool directory");
-        return error_at_path(err, listing->directory);
-    }
-    const int r = listing_read_names(listing, directory, err);
-    closedir(directory);
-    if (r < 0)
+    if (directory_names(listing->directory, &names, err) < 0)
         return -1;
-    if (listing->n_pools > 0)
-        qsort(listing->pools, listing->n_pools, sizeof(*listing->pools), listing_compare);
+    for (size_t at = 0; at < names.len;) {
+        const char *name = (const char *)names.data + at;
+        if (listing_add(listing, name) < 0)
+            return error_oom(err);
+        at += strlen(name) + 1;
+    }
     listing_look(listing);
     return 0;
 }

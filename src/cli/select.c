@@ -1,9 +1,6 @@
 #include "cli/select.h"
 
-#include "json/span.h"
-
 #include <stdlib.h>
-#include <string.h>
 
 static size_t select_count(const struct args *args, size_t option)
 {
@@ -29,48 +26,4 @@ int select_init(
         select->n_filters++;
     }
     return 0;
-}
-
-void select_fini(struct select *select)
-{
-    for (size_t i = 0; i < select->n_filters; i++)
-        filter_free(select->filters[i]);
-    free(select->filters);
-    free(select->tags);
-    *select = (struct select){0};
-}
-
-static bool select_has_tag(struct view tags, const char *tag)
-{
-    struct json_value value;
-    struct json_walk walk = json_walk(tags);
-    while (json_next_element(&walk, &value))
-        if (json_string_is(value, view_str(tag)))
-            return true;
-    return false;
-}
-
-static bool select_is_from(struct view data, struct view from)
-{
-    struct json_value value;
-    return json_find(data, view_str("from"), &value) && value.kind == JSON_STRING &&
-           json_string_is(value, from);
-}
-
-int select_match(struct select *select, const struct frame *frame, plsm_error_t **err)
-{
-    if (select->others_only && select_is_from(frame->data, select->from))
-        return 0;
-    for (size_t i = 0; i < select->n_tags; i++)
-        if (frame->tags.len == 0 || !select_has_tag(frame->tags, select->tags[i]))
-            return 0;
-
-    const struct filter_message message = {
-        .seq = frame->seq, .time_ns = frame->time_ns, .tags = frame->tags, .data = frame->data};
-    for (size_t i = 0; i < select->n_filters; i++) {
-        const int r = filter_match(select->filters[i], &message, err);
-        if (r != FILTER_MATCH)
-            return r;
-    }
-    return 1;
 }

@@ -27,10 +27,12 @@ static int tap_set_argv(struct tap *tap, const struct args *args, plsm_error_t *
 static int tap_open(
     struct tap *tap, const struct args *args, uint64_t create_size, plsm_error_t **err)
 {
+    const struct pool_create_options create = {
+        .size_bytes = create_size, .index_capacity = POOL_INDEX_DEFAULT};
     const struct pool_open_options options = {.busy_timeout_ms = POOL_BUSY_TIMEOUT_DEFAULT_MS};
     const char *path = tap->ref.path;
     const int r = args_has(args, OPT_CREATE)
-                      ? open_or_create(path, create_size, &options, POOL_WRITE, &tap->pool, err)
+                      ? open_or_create(path, &create, &options, POOL_WRITE, &tap->pool, err)
                       : open_pool(path, POOL_WRITE, &options, &tap->pool, err);
     return r < 0 ? open_hint_create_flag(tap->context, &tap->ref, "tap", NULL, err) : 0;
 }

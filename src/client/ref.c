@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define DIRECTORY_MODE 0700 /* pools are private unless their owner opens them up */
 
@@ -210,4 +211,15 @@ int ref_make_parents(const char *path, plsm_error_t **err)
     }
     free(parent);
     return r;
+}
+
+int ref_delete(const struct ref *ref, plsm_error_t **err)
+{
+    if (unlink(ref->path) == 0)
+        return 0;
+    if (errno == ENOENT || errno == ENOTDIR)
+        error_errno(err, errno, "pool not found");
+    else
+        error_io(err, errno, "failed to delete pool");
+    return error_at_path(err, ref->path);
 }

@@ -45,6 +45,10 @@ char *ref_directory(const char *dir);
 /* Makes the directory of path and its parents, private to the user. -1: Io with the path. */
 int ref_make_parents(const char *path, plsm_error_t **err);
 
+/* Removes the name of a local pool's file. -1: NotFound "pool not found", Permission, Io, with the
+ * path. */
+int ref_delete(const struct ref *ref, plsm_error_t **err);
+
 #define REF_SUFFIX ".plasmite"
 
 #endif

@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <sys/stat.h>
 
-#define FOLLOW_SLICE_NS                                                                            \
-    (125 * NS_PER_MS) /* how late a deleted file, or a waker that died, is noticed */
 #define FOLLOW_POLL_MIN_NS (NS_PER_MS / 4) /* a read-only follower cannot announce itself */
 #define FOLLOW_POLL_MAX_NS (5 * NS_PER_MS)
 
@@ -29,10 +27,22 @@ void follow_interrupt(struct pool *pool)
         follow_wake_sleepers(pool);
 }
 
-static bool follow_has_news(const struct cursor *cursor)
+bool follow_has_news(const struct pool *pool, uint64_t pos)
 {
     /* acquire: pairs with the release in append_publish() */
-    return atomic_load_explicit(&cursor->pool->control->tail, memory_order_acquire) != cursor->pos;
+    return atomic_load_explicit(&pool->control->tail, memory_order_acquire) != pos;
+}
+
+uint32_t follow_announce(struct pool *pool)
+{
+    struct control *control = pool->control;
+
+    const uint32_t wake = atomic_load_explicit(&control->wake, memory_order_seq_cst);
+    if (pool->can_wake) {
+        (void)atomic_exchange_explicit(&control->sleepers, 1, memory_order_seq_cst);
+        barrier_after_rmw();
+    }
+    return wake;
 }
 
 static bool follow_is_stopped(const atomic_bool *stop)
@@ -44,29 +54,22 @@ static bool follow_is_stopped(const atomic_bool *stop)
 static bool follow_spin(const struct cursor *cursor, unsigned n_turns)
 {
     for (unsigned i = 0; i < n_turns; i++) {
-        if (follow_has_news(cursor))
+        if (follow_has_news(cursor->pool, cursor->pos))
             return true;
         process_pause();
     }
     return false;
 }
 
-/* One sleep of at most timeout_ns. A follower that may write announces itself first; the order
- * here is the mirror of follow_wake(). That of stop is simpler: it is set before the wake word
- * moves, so whoever read the word's new value sees it, and whoever did not does not sleep. */
+/* One sleep of at most timeout_ns. The order of announcing and looking is the mirror of
+ * follow_wake(). That of stop is simpler: it is set before the wake word moves, so whoever read
+ * the word's new value sees it, and whoever did not does not sleep. */
 static int follow_sleep(const struct cursor *cursor, const atomic_bool *stop, uint64_t timeout_ns)
 {
-    struct pool *pool = cursor->pool;
-    struct control *control = pool->control;
-
-    const uint32_t wake = atomic_load_explicit(&control->wake, memory_order_seq_cst);
-    if (pool->can_wake) {
-        (void)atomic_exchange_explicit(&control->sleepers, 1, memory_order_seq_cst);
-        barrier_after_rmw();
-    }
-    if (follow_has_news(cursor) || follow_is_stopped(stop))
+    const uint32_t wake = follow_announce(cursor->pool);
+    if (follow_has_news(cursor->pool, cursor->pos) || follow_is_stopped(stop))
         return FUTEX_WOKEN;
-    return futex_wait(&control->wake, wake, timeout_ns);
+    return futex_wait(&cursor->pool->control->wake, wake, timeout_ns);
 }
 
 int pool_check_file(struct pool *pool, plsm_error_t **err)
@@ -98,7 +101,7 @@ int follow_wait_unless(
     if (follow_spin(cursor, process_cpus() > 1 ? pool->spin_turns : 0))
         return FOLLOW_READY;
     for (;;) {
-        if (follow_has_news(cursor))
+        if (follow_has_news(cursor->pool, cursor->pos))
             return FOLLOW_READY;
         if (follow_is_stopped(stop))
             return FOLLOW_STOPPED;
@@ -113,7 +116,7 @@ int follow_wait_unless(
         }
         const uint64_t left_ns = deadline_ns - now_ns;
         if (follow_sleep(cursor, stop, left_ns < slice_ns ? left_ns : slice_ns) == FUTEX_SIGNAL)
-            return follow_has_news(cursor) ? FOLLOW_READY : FOLLOW_SIGNAL;
+            return follow_has_news(cursor->pool, cursor->pos) ? FOLLOW_READY : FOLLOW_SIGNAL;
         if (!pool->can_wake && slice_ns < FOLLOW_POLL_MAX_NS)
             slice_ns *= 2;
     }

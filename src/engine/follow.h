@@ -2,8 +2,19 @@
 #ifndef ENGINE_FOLLOW_H
 #define ENGINE_FOLLOW_H
 
+#include "base/clock.h"
 #include "engine/handle.h"
 #include "os/barrier.h"
+
+/* How late a deleted file, or a waker that died, is noticed. */
+#define FOLLOW_SLICE_NS (125 * NS_PER_MS)
+
+/* Whether there is more than what lies before pos. */
+bool follow_has_news(const struct pool *pool, uint64_t pos);
+
+/* Says that somebody is about to sleep, where that can be said, and returns the value of the wake
+ * word to sleep on. Whoever calls it looks for news afterwards, and sleeps only if there is none. */
+uint32_t follow_announce(struct pool *pool);
 
 void follow_wake_sleepers(struct pool *pool);
 

@@ -3,6 +3,7 @@
 #define OS_FUTEX_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum {
@@ -13,6 +14,19 @@ enum {
 
 /* Sleeps while *word == expected, at most timeout_ns. The mapping may be read-only. */
 int futex_wait(const _Atomic(uint32_t) *word, uint32_t expected, uint64_t timeout_ns);
+
+/* A word to wait on, and the value that it is thought to have. */
+struct futex_word {
+    const _Atomic(uint32_t) *word;
+    uint32_t expected;
+};
+
+#define FUTEX_WORDS_MAX 128
+
+/* Sleeps while each of 1 .. FUTEX_WORDS_MAX words has its value, at most timeout_ns. Where the
+ * kernel cannot wait on several (Linux before 5.16), it sleeps on the first one for 5 ms at most:
+ * look at the others then. */
+int futex_wait_any(const struct futex_word *words, size_t n_words, uint64_t timeout_ns);
 
 void futex_wake_one(_Atomic(uint32_t) *word);
 void futex_wake_all(_Atomic(uint32_t) *word);

@@ -1,0 +1,12 @@
+/* The pools of a directory. */
+#ifndef CLIENT_DIRECTORY_H
+#define CLIENT_DIRECTORY_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+/* Appends the names of the pools in a directory (files NAME.plasmite) to names, in byte order,
+ * each with a NUL behind it. -1: NotFound (no such directory), Permission, Io, with its path. */
+int directory_names(const char *directory, struct buf *names, plsm_error_t **err);
+
+#endif

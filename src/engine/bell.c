@@ -1,0 +1,231 @@
+#include "engine/bell.h"
+
+#include "base/clock.h"
+#include "engine/follow.h"
+#include "os/event.h"
+#include "os/futex.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BELL_POLL_NS (5 * NS_PER_MS) /* for pools that cannot be told that somebody sleeps */
+#define BELL_IDLE_NS (3600 * NS_PER_SECOND)
+
+struct bell {
+    struct pool *pool;
+    uint64_t pos;
+    bool armed; /* not ringing, and to be listened for */
+    int fd;
+    pid_t pid; /* whose bell it is: in a child of fork() it only can be freed */
+    struct bell *next;
+    struct bell **link;
+};
+
+/* The listener and what it listens for. All but `change` is under the mutex. */
+static struct {
+    pthread_mutex_t mutex;
+    pthread_t thread;
+    pid_t pid;    /* of the process that the thread belongs to; 0: there is none */
+    uint64_t run; /* the thread of an earlier one ends */
+    struct bell *bells;
+    _Atomic(uint32_t) change; /* the first word that the listener sleeps on */
+} listener = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static void bell_ring_locked(struct bell *bell)
+{
+    bell->armed = false;
+    event_set(bell->fd);
+}
+
+/* Whether the bell need not ring yet. Its word to sleep on is the first thing that is read. */
+static bool bell_is_quiet(struct bell *bell, bool check_file, struct futex_word *out_word)
+{
+    out_word->word = &bell->pool->control->wake;
+    out_word->expected = follow_announce(bell->pool);
+    return !follow_has_news(bell->pool, bell->pos) &&
+           (!check_file || pool_check_file(bell->pool, NULL) == POOL_OK);
+}
+
+/* Rings the bells that have a reason to, and gathers the words of the others. Returns how long
+ * the listener may sleep on them. */
+static uint64_t listener_look(
+    bool check_files, struct futex_word words[static FUTEX_WORDS_MAX], size_t *n_words)
+{
+    uint64_t sleep_ns = BELL_IDLE_NS;
+
+    for (struct bell *bell = listener.bells; bell != NULL; bell = bell->next) {
+        struct futex_word word;
+        if (!bell->armed)
+            continue;
+        if (!bell_is_quiet(bell, check_files, &word)) {
+            bell_ring_locked(bell);
+            continue;
+        }
+        const bool has_room = *n_words < FUTEX_WORDS_MAX;
+        if (has_room)
+            words[(*n_words)++] = word;
+        const uint64_t own_ns = has_room && bell->pool->can_wake ? FOLLOW_SLICE_NS : BELL_POLL_NS;
+        if (own_ns < sleep_ns)
+            sleep_ns = own_ns;
+    }
+    return sleep_ns;
+}
+
+static void *listener_run(void *run)
+{
+    struct futex_word words[FUTEX_WORDS_MAX];
+    uint64_t checked_ns = clock_monotonic_ns();
+
+    pthread_mutex_lock(&listener.mutex);
+    while (listener.run == (uintptr_t)run) {
+        const uint64_t now_ns = clock_monotonic_ns();
+        const bool check_files = now_ns - checked_ns >= FOLLOW_SLICE_NS;
+        size_t n_words = 1;
+
+        if (check_files)
+            checked_ns = now_ns;
+        words[0] = (struct futex_word){&listener.change, atomic_load(&listener.change)};
+        const uint64_t sleep_ns = listener_look(check_files, words, &n_words);
+        /* a pool that is closed meanwhile takes its word along; `change` has moved then */
+        pthread_mutex_unlock(&listener.mutex);
+        (void)futex_wait_any(words, n_words, sleep_ns);
+        pthread_mutex_lock(&listener.mutex);
+    }
+    pthread_mutex_unlock(&listener.mutex);
+    return NULL;
+}
+
+/* Makes the listener look again. */
+static void listener_kick(void)
+{
+    atomic_fetch_add(&listener.change, 1);
+    futex_wake_all(&listener.change);
+}
+
+/* Whether the bell is that of a parent, whose listener does not run here. */
+static bool bell_is_foreign(const struct bell *bell)
+{
+    return bell->pid != getpid();
+}
+
+/* A thread of the library takes no signals: they are the program's. */
+static int listener_start(plsm_error_t **err)
+{
+    sigset_t all;
+    sigset_t before;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const int r =
+        pthread_create(&listener.thread, NULL, listener_run, (void *)(uintptr_t)listener.run);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (r != 0)
+        return error_io(err, r, "failed to start the thread that listens for news");
+    listener.pid = getpid();
+    return 0;
+}
+
+/* After fork(): the mutex may have been locked by a thread that is not here. */
+static void listener_forget_parent(void)
+{
+    listener.mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+    listener.bells = NULL;
+    listener.pid = 0;
+}
+
+int bell_new(struct pool *pool, uint64_t pos, struct bell **out_bell, plsm_error_t **err)
+{
+    struct bell *bell = calloc(1, sizeof(*bell));
+    if (bell == NULL)
+        return error_oom(err);
+    *bell =
+        (struct bell){.pool = pool, .pos = pos, .armed = true, .fd = event_open(), .pid = getpid()};
+    if (bell->fd < 0) {
+        error_io(err, errno, "failed to make a descriptor for news");
+        free(bell);
+        return -1;
+    }
+    if (listener.pid != 0 && listener.pid != bell->pid)
+        listener_forget_parent();
+
+    pthread_mutex_lock(&listener.mutex);
+    const int r = listener.pid == 0 ? listener_start(err) : 0;
+    if (r == 0) {
+        bell->next = listener.bells;
+        bell->link = &listener.bells;
+        if (bell->next != NULL)
+            bell->next->link = &bell->next;
+        listener.bells = bell;
+        listener_kick();
+    }
+    pthread_mutex_unlock(&listener.mutex);
+    if (r < 0) {
+        close(bell->fd);
+        free(bell);
+        return -1;
+    }
+    *out_bell = bell;
+    return 0;
+}
+
+/* Takes the bell from the list. True: it was the last one, and the listener is told to end. */
+static bool listener_remove(struct bell *bell, pthread_t *out_thread)
+{
+    pthread_mutex_lock(&listener.mutex);
+    *bell->link = bell->next;
+    if (bell->next != NULL)
+        bell->next->link = bell->link;
+    const bool is_last = listener.bells == NULL;
+    if (is_last) {
+        *out_thread = listener.thread;
+        listener.run++;
+        listener.pid = 0; /* whoever comes next starts another */
+    }
+    listener_kick();
+    pthread_mutex_unlock(&listener.mutex);
+    return is_last;
+}
+
+void bell_free(struct bell *bell)
+{
+    pthread_t thread;
+
+    if (bell == NULL)
+        return;
+    if (!bell_is_foreign(bell) && listener_remove(bell, &thread))
+        pthread_join(thread, NULL);
+    close(bell->fd);
+    free(bell);
+}
+
+int bell_fd(const struct bell *bell)
+{
+    return bell->fd;
+}
+
+void bell_ring(struct bell *bell)
+{
+    if (bell_is_foreign(bell))
+        return;
+    pthread_mutex_lock(&listener.mutex);
+    bell_ring_locked(bell);
+    pthread_mutex_unlock(&listener.mutex);
+}
+
+void bell_arm(struct bell *bell, uint64_t pos)
+{
+    if (bell_is_foreign(bell))
+        return;
+    pthread_mutex_lock(&listener.mutex);
+    if (!bell->armed || bell->pos != pos) {
+        event_clear(bell->fd);
+        bell->pos = pos;
+        bell->armed = true;
+        listener_kick();
+    }
+    pthread_mutex_unlock(&listener.mutex);
+}

@@ -1,0 +1,182 @@
+/* Bells: rung by appends of any process, silent without, in many threads and after fork(). */
+#include "engine/bell.h"
+
+#include "engine/child_test.h"
+
+#include <poll.h>
+#include <pthread.h>
+
+#define N_THREADS 4
+#define N_ROUNDS  200
+#define N_MANY    140 /* more than the kernel waits for at once */
+
+static bool is_ringing(const struct bell *bell, int timeout_ms)
+{
+    struct pollfd wait = {.fd = bell_fd(bell), .events = POLLIN};
+    return poll(&wait, 1, timeout_ms) == 1;
+}
+
+static struct bell *hang(struct pool *pool, uint64_t pos)
+{
+    struct bell *bell = NULL;
+    check_ok(bell_new(pool, pos, &bell, &test_error));
+    assert_non_null(bell);
+    return bell;
+}
+
+static uint64_t end_of(struct pool *pool)
+{
+    struct cursor cursor;
+    cursor_newest(&cursor, pool);
+    return cursor.pos;
+}
+
+static void test_bell_rings_for_news_until_it_is_armed_again(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *pool = test_pool("news", 65536);
+    struct bell *bell = hang(pool, end_of(pool));
+
+    assert_false(is_ringing(bell, 0));
+    test_append(pool, "{}");
+    assert_true(is_ringing(bell, CHILD_PATIENCE_MS));
+    assert_true(is_ringing(bell, 0)); /* until somebody has looked */
+    bell_arm(bell, end_of(pool));
+    assert_false(is_ringing(bell, 0));
+    bell_arm(bell, 0); /* there is something behind this place already */
+    assert_true(is_ringing(bell, CHILD_PATIENCE_MS));
+    bell_arm(bell, end_of(pool));
+    bell_ring(bell);
+    assert_true(is_ringing(bell, 0));
+    bell_arm(bell, end_of(pool));
+    assert_false(is_ringing(bell, 0));
+    bell_free(bell);
+    bell_free(NULL);
+}
+
+static char pool_file[256];
+
+static void append_when_told(const struct child_side *side)
+{
+    struct pool *pool = NULL;
+    const struct message message = test_message("{}");
+    struct appended appended;
+    child_must(pool_open(pool_file, POOL_WRITE, NULL, &pool, &test_error) == POOL_OK);
+    child_say(side, 'o');
+    for (int i = 0; i < 20; i++) {
+        child_listen(side);
+        child_must(pool_append(pool, &message, 1, &appended, &test_error) == POOL_OK);
+    }
+}
+
+static void test_bell_rings_for_appends_of_others(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *pool = test_pool("others", 65536);
+    snprintf(pool_file, sizeof(pool_file), "%s", pool_path(pool));
+    scoped(pool_close) struct pool *reader = test_open(pool_file, POOL_READ);
+    struct child child = child_start(append_when_told, NULL);
+    child_expect(&child, 'o');
+    struct bell *bell = hang(reader, end_of(reader));
+    for (int i = 0; i < 20; i++) {
+        child_tell(&child, 'a');
+        assert_true(is_ringing(bell, CHILD_PATIENCE_MS));
+        bell_arm(bell, end_of(reader));
+    }
+    child_join(&child);
+    bell_free(bell);
+}
+
+static void test_bell_rings_when_the_file_goes(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *deleted = test_pool("deleted", 65536);
+    scoped(pool_close) struct pool *cut = test_pool("cut", 65536);
+    struct bell *bells[] = {hang(deleted, end_of(deleted)), hang(cut, end_of(cut))};
+
+    assert_int_equal(unlink(pool_path(deleted)), 0);
+    assert_true(is_ringing(bells[0], CHILD_PATIENCE_MS));
+    /* the last page of the ring: nothing here reads it */
+    assert_int_equal(truncate(pool_path(cut), 65536 - 4096), 0);
+    assert_true(is_ringing(bells[1], CHILD_PATIENCE_MS));
+    bell_free(bells[0]);
+    bell_free(bells[1]);
+}
+
+static void test_bell_rings_among_more_than_the_kernel_waits_for(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *busy = test_pool("busy", 65536);
+    scoped(pool_close) struct pool *quiet = test_pool("quiet", 65536);
+    struct bell *bells[N_MANY];
+
+    for (int i = 0; i < N_MANY; i++)
+        bells[i] = hang(i % 2 == 0 ? busy : quiet, end_of(quiet));
+    test_append(busy, "{}");
+    for (int i = 0; i < N_MANY; i += 2)
+        assert_true(is_ringing(bells[i], CHILD_PATIENCE_MS));
+    for (int i = 1; i < N_MANY; i += 2)
+        assert_false(is_ringing(bells[i], 0));
+    for (int i = 0; i < N_MANY; i++)
+        bell_free(bells[i]);
+}
+
+static void *ring_and_free(void *argument)
+{
+    struct pool *pool = argument;
+    for (int i = 0; i < N_ROUNDS; i++) {
+        struct bell *bell = hang(pool, end_of(pool));
+        test_append(pool, "{}");
+        assert_true(is_ringing(bell, CHILD_PATIENCE_MS));
+        bell_arm(bell, end_of(pool));
+        bell_free(bell); /* often the last one: the listener ends, and another begins */
+    }
+    return NULL;
+}
+
+static void test_bells_come_and_go_in_many_threads(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *pool = test_pool("threads", 65536);
+    pthread_t threads[N_THREADS];
+    for (int i = 0; i < N_THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, ring_and_free, pool), 0);
+    for (int i = 0; i < N_THREADS; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+}
+
+static struct bell *inherited;
+static struct pool *inherited_pool;
+
+static void free_inherited_and_hang_own(const struct child_side *side)
+{
+    struct bell *own = NULL;
+    bell_ring(inherited); /* nothing */
+    bell_free(inherited);
+    child_must(bell_new(inherited_pool, end_of(inherited_pool), &own, &test_error) == 0);
+    const struct message message = test_message("{}");
+    struct appended appended;
+    child_must(pool_append(inherited_pool, &message, 1, &appended, &test_error) == POOL_OK);
+    child_must(is_ringing(own, CHILD_PATIENCE_MS));
+    bell_free(own);
+    child_say(side, 'd');
+}
+
+static void test_bell_of_a_parent_is_silent_in_a_child(void **state)
+{
+    (void)state;
+    inherited_pool = test_pool("fork", 65536);
+    inherited = hang(inherited_pool, UINT64_MAX);
+    bell_arm(inherited, end_of(inherited_pool));
+    struct child child = child_start(free_inherited_and_hang_own, NULL);
+    child_expect(&child, 'd');
+    child_join(&child);
+    /* what the child appended is news here, and the parent's listener still listens */
+    assert_true(is_ringing(inherited, CHILD_PATIENCE_MS));
+    bell_free(inherited);
+    pool_close(inherited_pool);
+}
+
+TESTS(test_bell_rings_for_news_until_it_is_armed_again, test_bell_rings_for_appends_of_others,
+    test_bell_rings_when_the_file_goes, test_bell_rings_among_more_than_the_kernel_waits_for,
+    test_bells_come_and_go_in_many_threads, test_bell_of_a_parent_is_silent_in_a_child)
