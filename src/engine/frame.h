@@ -57,12 +57,14 @@ static inline uint32_t frame_body_crc(struct view tags, struct view data)
 void frame_copy(void *to, const void *from, size_t len);
 
 /* Checks a copied header against its place: room_len is how many bytes may belong to the frame
- * (up to tail, or to the ring's end). */
+ * (up to tail, or to the ring's end). A seq that no pool reaches is damage even where the checksum is
+ * right: the seq behind it would be 0, which is no seq, and a reader would go back. */
 static inline bool frame_header_valid(
     uint32_t seed, uint64_t pos, uint64_t room_len, const struct frame_header *header)
 {
     return (header->type == FRAME_MESSAGE || header->type == FRAME_PAD) &&
-           frame_length(header) <= room_len && frame_header_crc(seed, pos, header) == header->crc;
+           frame_length(header) <= room_len && header->seq <= FORMAT_NUMBER_MAX &&
+           frame_header_crc(seed, pos, header) == header->crc;
 }
 
 /* Writes a frame to start, in the ring. Plain stores: publishing is the caller's. */
