@@ -91,8 +91,8 @@ size_t text_control(struct view text, unsigned *out_code)
         *out_code = at[1];
         return 2;
     }
-    if (text.len < 3 || at[0] != 0xe2)
-        return 0;
+    if (text.len < 3 || at[0] != 0xe2 || (at[1] & 0xc0) != 0x80 || (at[2] & 0xc0) != 0x80)
+        return 0; /* not a character of three bytes, or not UTF-8 at all */
     code = 0x2000u | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu);
     if ((code < 0x202a || code > 0x202e) && (code < 0x2066 || code > 0x2069))
         return 0;
