@@ -160,6 +160,21 @@ static bool token_ends_term(const struct token *before, const struct token *toke
     return false;
 }
 
+/* Carriage returns between tokens are blanks in 1.7, and here. */
+static void expression_replace_returns(uint8_t *text, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        if (text[i] == '\r')
+            text[i] = ' ';
+}
+
+/* Where the blanks behind a token begin; of a string, text is what the quotes enclose. */
+static size_t token_end(const char *expression, const struct token *token)
+{
+    return (size_t)(token->text.data - (const uint8_t *)expression) + token->text.len +
+           (token->kind == TOKEN_STRING);
+}
+
 /* The expression as libjq 1.6 reads it, with its NUL: 1.7 also has `.a.["b"]`, the same as
  * `.a["b"]`. A blank takes the place of the dot. */
 static int expression_append(const char *expression, struct buf *out_text)
@@ -170,12 +185,15 @@ static int expression_append(const char *expression, struct buf *out_text)
 
     if (buf_append(out_text, expression, strlen(expression) + 1) < 0)
         return -1;
+    uint8_t *const text = out_text->data + start;
     lexer_init(&lexer, view_str(expression));
     struct token next = lexer_next(&lexer);
+    expression_replace_returns(text, 0, next.offset);
     while (next.kind != TOKEN_END && next.kind != TOKEN_ERROR) {
         const struct token after = lexer_next(&lexer);
         if (token_is(&next, ".") && token_is(&after, "[") && token_ends_term(&before, &token))
-            out_text->data[start + next.offset] = ' ';
+            text[next.offset] = ' ';
+        expression_replace_returns(text, token_end(expression, &next), after.offset);
         before = token;
         token = next;
         next = after;

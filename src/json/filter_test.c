@@ -89,6 +89,8 @@ static void expect_new_and_match(const char *expression, bool native, int expect
 static const struct expectation simple[] = {
     {".data.x == \"lit\"", YES},
     {".data.x==\"lit\"", YES},
+    {"\r.data.x\r\n==\r\"lit\"\r", YES},
+    {".data.x == \"\r\"", NO},
     {".data.x != \"lit\"", NO},
     {"\"lit\" == .data.x", YES},
     {".data[\"x\"] == \"lit\"", YES},
