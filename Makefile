@@ -45,6 +45,7 @@ fuzz:
 
 proof:
 	@tools/setup test
+	@tools/setup fuzz
 	@tools/test --build-only release
 	@tools/proof
 
