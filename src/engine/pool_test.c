@@ -3,6 +3,9 @@
 #include "engine/format.h"
 #include "engine/handle.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 static void test_pool_gives_back_what_was_appended(void **state)
 {
     (void)state;
@@ -110,6 +113,29 @@ static void test_pool_files_are_private(void **state)
     assert_int_equal(status.st_mode & 0777, 0600);
     assert_int_equal(status.st_size, 1048576);
     assert_true((uint64_t)status.st_blocks * 512 >= 1048576); /* fully allocated */
+}
+
+/* The limit would raise a signal that ends the process. */
+static void test_pool_beyond_the_limit_of_file_sizes_is_an_error(void **state)
+{
+    (void)state;
+    const char *path = test_path("limited");
+    int status = 0;
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        const struct rlimit limit = {65536, 65536};
+        const struct pool_create_options options = {
+            .size_bytes = 1 << 20, .index_capacity = POOL_INDEX_DEFAULT};
+        const struct sigaction fallback = {.sa_handler = SIG_DFL};
+        plsm_error_t *err = NULL;
+        if (sigaction(SIGXFSZ, &fallback, NULL) != 0 || setrlimit(RLIMIT_FSIZE, &limit) != 0)
+            _exit(2);
+        _exit(pool_create(path, &options, &err) == -1 && err->kind == PLSM_ERROR_IO ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(access(path, F_OK), -1);
 }
 
 static void test_pool_message_of_the_rings_size_fits_and_one_more_byte_does_not(void **state)
@@ -293,6 +319,7 @@ static void test_pool_verify_tells_how_far_it_is(void **state)
 TESTS(test_pool_gives_back_what_was_appended, test_pool_batch_is_visible_as_a_whole_and_in_order,
     test_pool_sizes_are_those_of_the_contract, test_pool_create_refuses_impossible_sizes,
     test_pool_create_leaves_an_existing_file_alone, test_pool_files_are_private,
+    test_pool_beyond_the_limit_of_file_sizes_is_an_error,
     test_pool_message_of_the_rings_size_fits_and_one_more_byte_does_not,
     test_pool_overtaken_cursor_is_told_what_it_lost, test_pool_numbers_may_be_large,
     test_pool_times_never_go_back, test_pool_damaged_next_seq_is_refused_not_followed,

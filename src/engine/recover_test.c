@@ -8,6 +8,7 @@
 #include "engine/frame.h"
 #include "engine/handle.h"
 
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #define POOL_BYTES   32768
@@ -26,9 +27,18 @@ static uint64_t model_next; /* the next seq */
 static uint64_t flushed;    /* messages before it survive */
 
 /* The file in the versions it had since the last sync; the first is what that sync wrote. */
-static uint8_t versions[VERSIONS_MAX][POOL_BYTES];
+static _Alignas(128) uint8_t versions[VERSIONS_MAX][POOL_BYTES];
 static size_t n_versions;
 static int recording = -1; /* descriptor of the recorded file */
+
+/* The durable position that each sync carried to the disk. */
+static uint64_t durable_synced[4];
+static size_t n_synced;
+
+static const struct control *control_in(const uint8_t *bytes)
+{
+    return (const struct control *)(const void *)(bytes + FORMAT_CONTROL_OFFSET);
+}
 
 static void record(bool synced)
 {
@@ -39,6 +49,8 @@ static void record(bool synced)
     assert_true(n_versions < VERSIONS_MAX);
     assert_int_equal(pread(recording, versions[n_versions], POOL_BYTES, 0), POOL_BYTES);
     n_versions++;
+    if (synced)
+        durable_synced[n_synced++ % 4] = control_in(versions[0])->durable;
 }
 
 /* The C library's, replaced for this program: nothing needs to reach a disk here, but the moment
@@ -336,6 +348,70 @@ static void test_recover_gives_up_what_it_does_not_keep_for_ever(void **state)
     pool_close(pool);
 }
 
+/* Else head passes what the disk knows to be durable, and after the next loss the longest run is
+ * kept, not this one. But not before the tail is there: in a recovery after a failed sync the disk
+ * may know a tail far behind, and a position beyond that is damage. */
+static void test_recover_lets_the_disk_know_what_it_made_durable(void **state)
+{
+    (void)state;
+    static uint8_t bytes[POOL_BYTES];
+    char path[256];
+    snprintf(path, sizeof(path), "%s", test_path("durable"));
+    struct pool *pool = test_pool("durable", POOL_BYTES);
+    const uint64_t durable = append_timed(pool, "{\"a\":1}");
+    check_ok(pool_flush(pool, &test_error));
+    const uint64_t tail = append_timed(pool, "{\"a\":2}");
+    pool_close(pool);
+    get_file(path, bytes);
+    reboot_file(path, bytes);
+
+    recording = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(recording >= 0);
+    n_synced = 0;
+    pool = test_open(path, POOL_WRITE);
+    close(recording);
+    recording = -1;
+    assert_int_equal(n_synced, 2);
+    assert_int_equal(durable_synced[0], durable);
+    assert_int_equal(durable_synced[1], tail);
+    assert_int_equal(pool->control->durable_known, tail);
+    pool_close(pool);
+}
+
+/* One that found none for another would scan and rewrite a pool that others are using. */
+static void test_recover_nothing_when_the_boot_id_cannot_be_read(void **state)
+{
+    (void)state;
+    uint8_t boot_id[16];
+    char path[256];
+    struct rlimit limit;
+    struct pool *other = NULL;
+    snprintf(path, sizeof(path), "%s", test_path("boot-id"));
+    scoped(pool_close) struct pool *pool = test_pool("boot-id", POOL_BYTES);
+    test_append(pool, "{}");
+    memcpy(boot_id, pool->control->boot_id, sizeof(boot_id));
+
+    /* one more descriptor may be open: the pool's */
+    const int free_fd = dup(0);
+    assert_int_equal(close(free_fd), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    const struct rlimit one_more = {(rlim_t)free_fd + 1, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &one_more), 0);
+    const int written = pool_open(path, POOL_WRITE, NULL, &other, &test_error);
+    plsm_error_t *refused = test_error;
+    test_error = NULL;
+    const int read = pool_open(path, POOL_READ, NULL, &other, &test_error);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+
+    check_fails(read, PLSM_ERROR_IO);
+    test_error = refused;
+    check_fails(written, PLSM_ERROR_IO);
+    assert_memory_equal(boot_id, pool->control->boot_id, sizeof(boot_id));
+    pool_close(test_open(path, POOL_WRITE));
+}
+
 TESTS(test_recover_flushing_every_append, test_recover_flushing_now_and_then,
     test_recover_flushing_rarely_and_lapping_the_ring, test_recover_never_flushing,
-    test_recover_gives_up_what_it_does_not_keep_for_ever)
+    test_recover_gives_up_what_it_does_not_keep_for_ever,
+    test_recover_lets_the_disk_know_what_it_made_durable,
+    test_recover_nothing_when_the_boot_id_cannot_be_read)

@@ -1,0 +1,217 @@
+/* Calls that the system breaks off: interrupted by a signal, as file systems may that wait for a
+ * server, or done in part. The C library's are replaced for this program by ones that give up at
+ * each first try. */
+#include "engine/child_test.h"
+#include "engine/handle.h"
+
+#include <dlfcn.h>
+#include <stdarg.h>
+
+/* The names of libc are given by labels: with 64-bit file offsets the headers rename functions, and
+ * with fortified ones they are inline. */
+#define STANDS_FOR(name) __asm__(name) __attribute__((visibility("default"), noinline, used))
+
+enum call { CALL_OPEN, CALL_FCNTL, CALL_FSYNC, CALL_FDATASYNC, CALL_SYNCFS, N_CALLS };
+
+static bool interrupting;
+static bool refusing_unnamed; /* as some file systems refuse files without a name */
+static bool reading_short;
+static unsigned n_calls[N_CALLS];
+static unsigned n_short;
+
+/* Every second call succeeds. */
+static bool interrupted(enum call call)
+{
+    if (!interrupting || n_calls[call]++ % 2 != 0)
+        return false;
+    errno = EINTR;
+    return true;
+}
+
+#define NEXT(name, type, ...)                                                                      \
+    ({                                                                                             \
+        type (*next)(__VA_ARGS__);                                                                 \
+        void *found = dlsym(RTLD_NEXT, name);                                                      \
+        assert_non_null(found);                                                                    \
+        memcpy(&next, &found, sizeof(next));                                                       \
+        next;                                                                                      \
+    })
+
+int test_open_at(const char *path, int flags, ...) STANDS_FOR("open64");
+int test_open_at(const char *path, int flags, ...)
+{
+    va_list args;
+    va_start(args, flags);
+    const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    if (refusing_unnamed && (flags & O_TMPFILE) == O_TMPFILE) {
+        errno = EOPNOTSUPP;
+        return -1;
+    }
+    return interrupted(CALL_OPEN) ? -1
+                                  : NEXT("open64", int, const char *, int, ...)(path, flags, mode);
+}
+
+int test_fcntl(int fd, int command, ...) STANDS_FOR("fcntl64");
+int test_fcntl(int fd, int command, ...)
+{
+    va_list args;
+    va_start(args, command);
+    void *arg = va_arg(args, void *);
+    va_end(args);
+    return interrupted(CALL_FCNTL) ? -1 : NEXT("fcntl64", int, int, int, ...)(fd, command, arg);
+}
+
+int fsync(int fd)
+{
+    (void)fd;
+    return interrupted(CALL_FSYNC) ? -1 : 0; /* nothing needs to reach a disk here */
+}
+
+int fdatasync(int fd)
+{
+    (void)fd;
+    return interrupted(CALL_FDATASYNC) ? -1 : 0;
+}
+
+int syncfs(int fd)
+{
+    (void)fd;
+    return interrupted(CALL_SYNCFS) ? -1 : 0;
+}
+
+ssize_t test_pread(int, void *, size_t, off_t) STANDS_FOR("pread64");
+ssize_t test_pread(int fd, void *data, size_t len, off_t offset)
+{
+    if (reading_short && n_short++ % 2 == 0) {
+        errno = EINTR;
+        return -1;
+    }
+    return NEXT("pread64", ssize_t, int, void *, size_t, off_t)(
+        fd, data, reading_short && len > 7 ? 7 : len, offset);
+}
+
+ssize_t test_pread_chk(int, void *, size_t, off_t, size_t) STANDS_FOR("__pread64_chk");
+ssize_t test_pread_chk(int fd, void *data, size_t len, off_t offset, size_t room)
+{
+    assert_true(len <= room);
+    return test_pread(fd, data, len, offset);
+}
+
+static void interrupt(void)
+{
+    memset(n_calls, 0, sizeof(n_calls));
+    interrupting = true;
+}
+
+/* Returns how often this call was made, at least once in vain. */
+static void check_interrupted(enum call call)
+{
+    interrupting = false;
+    assert_true(n_calls[call] >= 2);
+}
+
+static void check_creates(const char *name)
+{
+    static const struct pool_create_options options = {
+        .size_bytes = 65536, .index_capacity = POOL_INDEX_DEFAULT};
+    struct pool *pool = NULL;
+    const char *path = test_path(name);
+
+    interrupt();
+    check_ok(pool_create(path, &options, &test_error));
+    check_ok(pool_open(path, POOL_WRITE, NULL, &pool, &test_error));
+    check_interrupted(CALL_OPEN);
+    assert_int_equal(test_append(pool, "{}"), 1);
+    pool_close(pool);
+}
+
+static void test_interrupt_of_creating_and_opening_is_no_error(void **state)
+{
+    (void)state;
+    check_creates("unnamed");
+    refusing_unnamed = true;
+    check_creates("temporary");
+    refusing_unnamed = false;
+}
+
+static void test_interrupt_of_taking_a_lease_is_no_error(void **state)
+{
+    (void)state;
+    pool_close(test_pool("lease", 65536));
+    interrupt();
+    struct pool *pool = test_open(test_path("lease"), POOL_WRITE);
+    check_interrupted(CALL_FCNTL);
+    pool_close(pool);
+}
+
+/* Whoever asks once alone must be told, too. */
+static void test_interrupt_of_asking_for_a_lease_makes_no_dead_owner_live(void **state)
+{
+    (void)state;
+    pool_close(test_pool("dead", 65536));
+    scoped(pool_close) struct pool *pool = test_open_patient(test_path("dead"), 0);
+    atomic_store(&pool->control->lock, FORMAT_LEASE_MAX - 1); /* nobody's */
+    interrupt();
+    test_append(pool, "{}");
+    check_interrupted(CALL_FCNTL);
+}
+
+/* A failed sync is made good by the first who opens the pool alone. */
+static void test_interrupt_of_asking_for_all_leases_delays_no_recovery(void **state)
+{
+    (void)state;
+    struct pool *pool = test_pool("alone", 65536);
+    test_append(pool, "{}");
+    atomic_store(&pool->control->flush_failed, 1);
+    pool_close(pool);
+
+    struct pool *reader = NULL;
+    interrupt();
+    check_ok(pool_open(test_path("alone"), POOL_READ, NULL, &reader, &test_error));
+    check_interrupted(CALL_FCNTL);
+    assert_int_equal(reader->control->flush_failed, 0);
+    pool_close(reader);
+}
+
+static void check_flushes(struct pool *pool, enum call call)
+{
+    test_append(pool, "{}");
+    interrupt();
+    check_ok(pool_flush(pool, &test_error));
+    check_interrupted(call);
+    assert_int_equal(pool->control->flush_failed, 0);
+}
+
+static void test_interrupt_of_a_sync_is_no_failed_sync(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *pool = test_pool("sync", 65536);
+    check_flushes(pool, CALL_FSYNC); /* at first with the name */
+    assert_int_equal(n_calls[CALL_FSYNC], 4);
+    check_flushes(pool, CALL_FDATASYNC);
+
+    pool_close(test_pool("moved", 65536));
+    assert_int_equal(chdir(test_folder), 0);
+    scoped(pool_close) struct pool *moved = test_open("moved", POOL_WRITE);
+    assert_int_equal(chdir("/"), 0);
+    check_flushes(moved, CALL_SYNCFS); /* its folder is another by now */
+}
+
+static void test_interrupt_leaves_a_superblock_read_in_part(void **state)
+{
+    (void)state;
+    pool_close(test_pool("short", 65536));
+    reading_short = true;
+    n_short = 0;
+    struct pool *pool = test_open(test_path("short"), POOL_READ);
+    reading_short = false;
+    assert_true(n_short > 2);
+    pool_close(pool);
+}
+
+TESTS(test_interrupt_of_creating_and_opening_is_no_error,
+    test_interrupt_of_taking_a_lease_is_no_error,
+    test_interrupt_of_asking_for_a_lease_makes_no_dead_owner_live,
+    test_interrupt_of_asking_for_all_leases_delays_no_recovery,
+    test_interrupt_of_a_sync_is_no_failed_sync, test_interrupt_leaves_a_superblock_read_in_part)
