@@ -1,12 +1,16 @@
 """What goes wrong outside: damaged and foreign files, full disks, closed streams, hostile input.
 Contract sections 6 and 23."""
 
+import errno
 import json
 import os
 import re
+import resource
 import shutil
 import signal
+import struct
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -304,6 +308,21 @@ def test_output_that_cannot_be_written(demo):
     assert len(demo.data("demo")) == 4
 
 
+def test_a_limit_of_file_sizes_is_an_error(demo, tmp_path):
+    """Its signal would end the program."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))
+
+    with open(tmp_path / "out", "wb") as out:
+        error = demo.run("follow", "demo", "--tail", "3", "--jsonl", "--timeout", "0ms", stdout=out,
+                         preexec_fn=limit).fails("Io", 8, "failed to write output")
+    assert error["causes"] == ["File too large (os error 27)"]
+    demo.run("feed", "new", "--create", "{}", preexec_fn=limit).fails("Io", 8)
+    assert not demo.path("new").exists()
+    demo.run("feed", "demo", '{"n":4}', preexec_fn=limit, stdout=subprocess.DEVNULL).ok()
+
+
 def test_truncated_while_followed(demo):
     """Reading a mapped page that the file no longer has is an error, not a SIGBUS."""
     follower = demo.follow_live("demo")
@@ -379,6 +398,25 @@ def test_a_directory_that_may_not_be_read(open_home):
         done = as_nobody([binary, "--dir", cli.pools, *args], env=cli.env)
         error = json.loads(done.stderr)["error"]
         assert done.returncode == 6 and error["kind"] == "Permission" and error["hint"] and done.stdout == b""
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_no_allocation_that_fails_crashes_a_listing(demo, tmp_path, once):
+    """The n-th fails, or all from there on, by the library that stands before libc in tests/proof."""
+    inject = Path(BIN).parent / "tests/proof/libinject.so"
+    if not inject.exists() or b"__asan_" in Path(BIN).read_bytes():
+        pytest.skip("needs tests/proof/libinject.so, without sanitizers")
+    steering = tmp_path / "steering"
+    env = {"LD_PRELOAD": str(inject), "PLSM_INJECT": str(steering)}
+    n_failed, n = 1, 0
+    while n_failed > 0:
+        n += 1
+        # struct inject: memory, ENOMEM, not once alone, the n-th
+        steering.write_bytes(struct.pack("=iii4xqqqq", 1, errno.ENOMEM, not once, n, 0, 0, 0))
+        done = demo.run("pool", "list", env=env)
+        n_failed = struct.unpack_from("=q", steering.read_bytes(), 32)[0]
+        assert done.code >= 0, (n, done)  # no signal
+    assert done.code == 0 and n > 10
 
 
 def test_feeder_and_follower_that_are_stopped_and_continued_lose_nothing(demo):
