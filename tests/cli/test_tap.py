@@ -6,6 +6,7 @@ import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -345,7 +346,8 @@ def test_the_child_begins_with_default_signals(cli):
     status = tap(cli, "grep", "^Sig", "/proc/self/status").ok().text
     masks = {name: int(value, 16) for name, value in re.findall(r"(\w+):\s+(\w+)", status)}
     assert masks["SigBlk"] == 0
-    assert masks["SigIgn"] & (1 << (signal.SIGPIPE - 1)) == 0
+    for signo in (signal.SIGPIPE, signal.SIGXFSZ):  # which tap itself ignores
+        assert masks["SigIgn"] & (1 << (signo - 1)) == 0
     # as programs in a pipeline rely on
     assert tap(cli, *shell("yes | head -n 1"), pool="yes").ok().out == b"y\n"
 
@@ -556,6 +558,57 @@ def test_a_command_that_does_not_want_to_end_is_killed(cli):
     script = "trap '' TERM; echo $$; read x; echo more; exec sleep 1000 >&- 2>&-"
     running, code = spoiled(cli, script, os.unlink)
     assert code == 3 and running.finish().out == b"more\n"
+
+
+def test_when_nothing_can_be_waited_for_tap_ends(cli):
+    """poll() fails for good where fewer descriptors are allowed than it is given."""
+    script = """
+import os, resource
+print(os.getpid(), flush=True)
+resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (2, 2))
+print("more", flush=True)
+input()
+"""
+    running = start_tap(cli, *python(script))
+    pid = int(running.line())
+    running.process.wait(DEADLINE_S)
+    running.finish().fails("Io", 8, "failed to wait for the output of the wrapped command")
+    assert is_gone(pid)
+
+
+# Takes the last lease and the writer's lock (docs/format.md), stops itself, and lets go when continued.
+OWNER = """
+import fcntl, mmap, os, signal, struct, sys
+with open(sys.argv[1], "r+b") as file:
+    lease = 32767
+    fcntl.fcntl(file, 37, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, (1 << 62) + lease, 1, 0))  # F_OFD_SETLK
+    words = mmap.mmap(file.fileno(), 4096)
+    words[768:772] = struct.pack("=I", lease)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    words[768:772] = bytes(4)
+"""
+
+
+def test_a_pool_that_is_busy_for_long_loses_nothing(cli):
+    """The pool's patience is 5 seconds; tap waits on, and the command with it."""
+    running = start_tap(cli, *shell("echo $$; read x; seq 1 1000; read x; exit 3"))
+    pid = int(running.line())
+    with subprocess.Popen([sys.executable, "-c", OWNER, cli.path("demo")]) as owner:
+        try:
+            assert os.WIFSTOPPED(os.waitpid(owner.pid, os.WUNTRACED)[1])
+            running.feed(b"\n")
+            until(lambda: struct.unpack_from("=I", cli.path("demo").read_bytes(), 768)[0] == 32767 | 1 << 31)
+            since = time.monotonic()  # it waits from here on, or from a moment ago
+            until(lambda: time.monotonic() > since + 5.5)
+            assert running.process.poll() is None and not is_gone(pid)
+            assert running.quiet()  # what is not stored is not shown either
+        finally:
+            owner.send_signal(signal.SIGCONT)
+    assert owner.returncode == 0
+    running.feed(b"\n")
+    assert running.finish().code == 3
+    assert lines(cli) == [str(pid), *map(str, range(1, 1001))]
+    assert ending(cli) == {"code": 3, "kind": "exit"}
 
 
 # Options ----------------------------------------------------------------------------------------
