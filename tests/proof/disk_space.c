@@ -103,8 +103,8 @@ static void fill_disk(void)
     for (size_t len = sizeof(block); len > 0; len /= 2)
         while (write(fd, block, len) > 0)
             continue;
-    must(errno == ENOSPC);
-    must(fsync(fd) == 0 || errno == ENOSPC);
+    must(errno == ENOSPC || errno == EDQUOT);
+    must(fsync(fd) == 0 || errno == ENOSPC || errno == EDQUOT);
     close(fd);
 }
 
@@ -257,9 +257,49 @@ static const char *mount_ext4(void)
 static const char *mount_quota(void)
 {
     if (mount("plasmite", scene.folder, "tmpfs", 0,
-            "size=4m,mode=777,usrquota_block_hardlimit=256k") != 0)
+            "size=4m,mode=777,usrquota,usrquota_block_hardlimit=256k") != 0)
         return "this kernel has no quotas on tmpfs";
     return NULL;
+}
+
+/* The same on a disk, whose quotas are kept by the file system itself. */
+static const char *mount_quota_ext4(void)
+{
+    char command[512];
+    snprintf(command, sizeof(command),
+        "f=%s.ext4; truncate -s 16M $f && mkfs.ext4 -q -m 0 -O quota -E quotatype=usrquota -F $f "
+        "&& "
+        "mount -o loop,usrquota $f %s && chmod 777 %s && "
+        "setquota -u 65534 0 256 0 0 %s; r=$?; rm -f $f; exit $r",
+        scene.folder, scene.folder, scene.folder, scene.folder);
+    if (disk_command(command))
+        return NULL;
+    (void)umount2(scene.folder, MNT_DETACH); /* where setquota alone is missing */
+    return "this kernel has no quotas on ext4, or there is no setquota";
+}
+
+/* Pools that exist go on, and none is created, when nothing more may be written. */
+static bool quota_scene(void)
+{
+    const struct pool_create_options options = {
+        .size_bytes = 128 << 10, .index_capacity = POOL_INDEX_DEFAULT};
+    scoped(pool_close) struct pool *pool = NULL;
+    char path[128];
+    plsm_error_t *err = NULL;
+
+    for (int i = 0; i < N_CREATES; i++)
+        if (!create_fails(UINT64_C(1) << 20))
+            return false;
+    snprintf(path, sizeof(path), "%s/" FILLER ".plasmite", scene.folder);
+    if (pool_create(path, &options, &err) < 0)
+        return wrong("create within the quota", err);
+    fill_disk();
+    if (pool_open(path, POOL_WRITE, NULL, &pool, &err) != POOL_OK)
+        return wrong("open", err);
+    const bool held = append_and_flush(pool, N_APPENDS);
+    unlink(path);
+    fill_disk(); /* the room of the name that is gone is still taken */
+    return held && create_fails(128 << 10);
 }
 
 static bool quotas_are_errors(void)
@@ -269,10 +309,7 @@ static bool quotas_are_errors(void)
     must(pid >= 0);
     if (pid == 0) {
         must(setgid(65534) == 0 && setuid(65534) == 0);
-        bool held = true;
-        for (int i = 0; i < N_CREATES && held; i++)
-            held = create_fails(UINT64_C(1) << 20);
-        _exit(held ? 0 : 1);
+        _exit(quota_scene() ? 0 : 1);
     }
     must(waitpid(pid, &status, 0) == pid);
     return status == 0;
@@ -287,7 +324,8 @@ static const struct disk_trial {
     {"a full disk gets no pool, and no file: ext4", mount_ext4, creates_fail},
     {"a pool goes on when its disk is full: tmpfs", mount_memory, appends_succeed},
     {"a pool goes on when its disk is full: ext4", mount_ext4, appends_succeed},
-    {"a pool beyond a quota is an error", mount_quota, quotas_are_errors},
+    {"a quota is as a full disk: tmpfs", mount_quota, quotas_are_errors},
+    {"a quota is as a full disk: ext4", mount_quota_ext4, quotas_are_errors},
     {"a pool beyond the limit of file sizes is an error", mount_nothing, limits_are_errors},
     {"a pool goes on beyond the limit of file sizes", mount_nothing, appends_beyond_limit_succeed},
     {"a disk that is read-only can be read", mount_memory, read_only_is_readable},
