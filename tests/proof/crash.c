@@ -244,6 +244,24 @@ static void rehearse(const struct scene *scene, bool append, struct listing *out
     listing_of(copy.path, out_listing, scene->name);
 }
 
+/* The call gives up no message that it has room for. What it gives up when it is killed is held
+ * against this, so a call that gave up all of them would be right. */
+static void check_kept(const struct scene *scene)
+{
+    const struct listing *before = &crash_shared->before;
+    const struct listing *after = &crash_shared->after;
+    scoped(pool_close) struct pool *pool = NULL;
+    plsm_error_t *err = NULL;
+
+    if (pool_open(scene->path, POOL_READ, NULL, &pool, &err) != POOL_OK)
+        crash_die("%s: %s", scene->name, err->message);
+    for (uint64_t seq = before->first_seq; seq < before->next_seq; seq++)
+        if (before->crcs[seq - before->first_seq] != 0 && seq < after->first_seq &&
+            before->starts[seq - before->first_seq] + pool_ring_size(pool) >= after->end)
+            crash_wrong("%s, round %u: seq %llu was given up for nothing", scene->name,
+                scene->round, (unsigned long long)seq);
+}
+
 static void run_scene(const struct shape *shape, unsigned round, uint64_t seed, bool all_ways,
     struct step_counts *counts)
 {
@@ -252,11 +270,14 @@ static void run_scene(const struct shape *shape, unsigned round, uint64_t seed, 
 
     snprintf(path, sizeof(path), "%s/stepped", crash_folder);
     scene_prepare(&scene, shape, round, seed, path);
+    crash_shared->damaged_end = scene.damaged_end;
     if (scene.recovers)
         rehearse(&scene, false, &crash_shared->before);
     else
         listing_of(scene.path, &crash_shared->before, scene.name);
     rehearse(&scene, true, &crash_shared->after);
+    if (!scene.recovers)
+        check_kept(&scene);
     crash_shared->flushes = scene.flush;
     step_scene(&scene, all_ways, counts);
 }

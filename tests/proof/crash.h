@@ -50,7 +50,9 @@ static inline uint64_t rng_below(struct rng *rng, uint64_t n)
 struct listing {
     uint64_t first_seq; /* of the oldest; next_seq if there is none */
     uint64_t next_seq;
-    uint32_t crcs[LISTING_MAX]; /* of tags and data */
+    uint32_t crcs[LISTING_MAX];   /* of tags and data; 0: damaged */
+    uint64_t starts[LISTING_MAX]; /* positions */
+    uint64_t end;                 /* of the newest message */
 };
 
 /* How the next writer comes to a crashed pool. */
@@ -81,6 +83,7 @@ struct crash_shared {
     struct listing before; /* the call that is stepped */
     struct listing after;
     bool flushes;                   /* the call makes everything durable */
+    uint64_t damaged_end;           /* where a damaged frame ends; 0: there is none */
     atomic_bool acked;              /* the call has returned */
     _Atomic(uint32_t) lease;        /* the stepped child's */
     _Atomic(uint64_t) noise_ns;     /* the machine's longest pause so far */
@@ -132,9 +135,10 @@ struct scene {
     bool open_inside; /* opening is part of what is stepped */
     bool reader;      /* read and wait, no more */
     bool flush;
-    bool recovers;     /* the listing before cannot be read without recovering */
-    uint32_t lease;    /* which the child is given */
-    size_t n_messages; /* to append at once */
+    bool recovers;        /* the listing before cannot be read without recovering */
+    uint64_t damaged_end; /* of a frame that the call has to step over; 0: none */
+    uint32_t lease;       /* which the child is given */
+    size_t n_messages;    /* to append at once */
     struct message messages[SCENE_MESSAGES_MAX];
 };
 

@@ -48,14 +48,44 @@ static bool listing_add(struct pool *pool, struct listing *listing, const struct
 {
     if (listing->next_seq == 0)
         listing->first_seq = listing->next_seq = frame->seq;
+    /* those that are damaged are known to be missing */
+    while (crash_shared->damaged_end != 0 && listing->next_seq < frame->seq &&
+           listing->next_seq - listing->first_seq < LISTING_MAX)
+        listing->crcs[listing->next_seq++ - listing->first_seq] = 0;
     if (frame->seq != listing->next_seq)
         return failed(failure, "seq %llu after seq %llu", (unsigned long long)frame->seq,
             (unsigned long long)listing->next_seq - 1);
     if (frame->seq - listing->first_seq >= LISTING_MAX)
         return failed(failure, "too many messages");
+    const struct message message = {.tags = frame->tags, .data = frame->data};
+
     listing->crcs[frame->seq - listing->first_seq] = message_crc(frame->tags, frame->data);
+    listing->starts[frame->seq - listing->first_seq] = frame->pos;
+    listing->end = frame->pos + message_footprint(&message);
     listing->next_seq++;
     return listing_check_get(pool, frame, failure);
+}
+
+static bool damage_is_there(const struct pool *pool)
+{
+    return atomic_load(&pool->control->head) < crash_shared->damaged_end;
+}
+
+/* The next message, behind the damage that is known of. */
+static int listing_next(struct pool *pool, struct cursor *cursor, struct frame *out_frame,
+    struct gap *out_gap, plsm_error_t **err)
+{
+    for (int n_steps = 0;; n_steps++) {
+        const int r = cursor_next(cursor, out_frame, out_gap, err);
+        if (n_steps > 4 || crash_shared->damaged_end == 0 ||
+            !(r == CURSOR_GAP || (r == -1 && damage_is_there(pool))))
+            return r;
+        if (r == CURSOR_GAP)
+            continue;
+        plsm_error_free(*err);
+        *err = NULL;
+        cursor_skip_damage(cursor, out_gap);
+    }
 }
 
 bool listing_read(struct pool *pool, struct listing *out_listing, char failure[static FAILURE_MAX])
@@ -70,7 +100,7 @@ bool listing_read(struct pool *pool, struct listing *out_listing, char failure[s
     out_listing->first_seq = out_listing->next_seq = 0;
     cursor_oldest(&cursor, pool);
     while (r == CURSOR_FRAME) {
-        r = cursor_next(&cursor, &frame, &gap, &err);
+        r = listing_next(pool, &cursor, &frame, &gap, &err);
         if (r == CURSOR_FRAME && !listing_add(pool, out_listing, &frame, failure))
             return false;
     }
@@ -79,8 +109,12 @@ bool listing_read(struct pool *pool, struct listing *out_listing, char failure[s
             (unsigned long long)gap.next_seq);
     if (r != CURSOR_EMPTY)
         return failed_by(failure, "read", err);
-    if (pool_info(pool, &info, &err) != POOL_OK)
-        return failed_by(failure, "info", err);
+    if (pool_info(pool, &info, &err) != POOL_OK) {
+        if (!damage_is_there(pool))
+            return failed_by(failure, "info", err);
+        plsm_error_free(err); /* the oldest one is damaged */
+        return true;
+    }
     if (out_listing->next_seq == 0)
         out_listing->first_seq = out_listing->next_seq = info.next_seq;
     if (out_listing->next_seq != info.next_seq)
@@ -122,7 +156,9 @@ static bool check_clean(struct pool *pool, char failure[static FAILURE_MAX])
     plsm_error_t *err = NULL;
     if (pool_verify(pool, &report, &err) != POOL_OK)
         return failed_by(failure, "verify", err);
-    if (report.n_issues > 0)
+    const bool known = report.n_issues == 1 && strcmp(report.issues[0].code, "frame") == 0 &&
+                       damage_is_there(pool);
+    if (report.n_issues > 0 && !known)
         return failed(failure, "verify: %s: %s at %llu", report.issues[0].code,
             report.issues[0].message, (unsigned long long)report.issues[0].offset);
     return true;
@@ -172,6 +208,20 @@ static void check_time(struct job *job, uint64_t took_ns, uint64_t noise_ns)
     job->late = took_ns > TAKEOVER_MAX_NS && took_ns > TAKEOVER_NS + noise_ns;
 }
 
+/* What lies behind head and was not damaged can be read. */
+static bool check_first(
+    struct pool *pool, const struct listing *listing, char failure[static FAILURE_MAX])
+{
+    const struct listing *before = &crash_shared->before;
+    const uint64_t seq = listing->first_seq - 1;
+
+    if (seq < before->first_seq || seq >= before->next_seq ||
+        before->crcs[seq - before->first_seq] == 0 ||
+        before->starts[seq - before->first_seq] < atomic_load(&pool->control->head))
+        return true;
+    return failed(failure, "seq %llu lies behind head and cannot be read", (unsigned long long)seq);
+}
+
 /* A reader comes first, who may not be helped by anything that a writer mends. */
 static bool check_reader(const char *path, struct job *job, struct listing *out_listing)
 {
@@ -180,6 +230,7 @@ static bool check_reader(const char *path, struct job *job, struct listing *out_
     if (pool_open(path, POOL_READ, NULL, &pool, &err) != POOL_OK)
         return failed_by(job->failure, "open for reading", err);
     return listing_read(pool, out_listing, job->failure) && check_clean(pool, job->failure) &&
+           check_first(pool, out_listing, job->failure) &&
            listing_allowed(
                out_listing, &crash_shared->before, &crash_shared->after, job->acked, job->failure);
 }

@@ -1,6 +1,7 @@
 /* What is done to a pool while it is stepped: pools in every condition, and every call that writes.
  * Each round of a shape draws other sizes. */
 #include "engine/frame.h"
+#include "engine/index.h"
 #include "os/map.h"
 #include "tests/proof/crash.h"
 
@@ -162,6 +163,19 @@ static void scene_say_batch(struct scene *scene, uint64_t ring_size)
     }
 }
 
+/* A batch that takes so many bytes, in frames that are copied at once. */
+static void scene_say_bytes(struct scene *scene, uint64_t bytes)
+{
+    scene->n_messages = 0;
+    while (bytes >= 64 && scene->n_messages < SCENE_MESSAGES_MAX) {
+        const uint64_t footprint = frame_round(bytes < 1024 ? bytes : 1024);
+        scene->messages[scene->n_messages] =
+            message_draw(&scene->rng, scene->n_messages, footprint);
+        scene->n_messages++;
+        bytes -= footprint < bytes ? footprint : bytes;
+    }
+}
+
 /* Changes control words behind the engine's back. */
 static struct control *control_map(const char *path)
 {
@@ -257,6 +271,34 @@ static void shape_one_frame(struct scene *scene)
     scoped(pool_close) struct pool *pool = scene_pool(scene);
     scene_append(pool, &scene->rng, pool->ring_size);
     scene_say(scene, footprint_draw(&scene->rng, 1024));
+}
+
+/* One of the oldest frames is damaged, and must be given up. */
+static void shape_damage(struct scene *scene)
+{
+    scoped(pool_close) struct pool *pool = scene_pool(scene);
+    struct rng *rng = &scene->rng;
+    struct frame_header header;
+
+    scene_fill_up(pool, rng);
+    const uint64_t head = atomic_load(&pool->control->head);
+    const uint64_t tail = scene_tail(pool);
+    uint64_t pos = head;
+    for (uint64_t i = rng_below(rng, 4);; i--) {
+        if (!index_read_header(pool, pos, tail, &header))
+            crash_die("no frame at %llu", (unsigned long long)pos);
+        const uint64_t length = frame_length(&header);
+        if (i == 0 || pos + length - head > pool->ring_size / 4)
+            break;
+        pos += length;
+    }
+    const uint64_t body = rng_below(rng, 4) == 0 ? header.data_len : 0; /* headers matter more */
+    const uint64_t at = pos % pool->ring_size + rng_below(rng, sizeof(header) + body);
+    pool->ring[at] ^= (uint8_t)(1 + rng_below(rng, 255));
+    scene->damaged_end = pos + frame_length(&header);
+    const uint64_t unused = pool->ring_size - (tail - head);
+    const uint64_t wanted = unused + (scene->damaged_end - head) + 32 * rng_below(rng, 8);
+    scene_say_bytes(scene, wanted < pool->ring_size / 2 ? wanted : pool->ring_size / 2);
 }
 
 /* Seqs and positions at the edges of number formats. */
@@ -423,6 +465,7 @@ const struct shape crash_shapes[] = {
     {"batch with a pad", shape_batch_pad},
     {"message as long as the ring", shape_ring_long},
     {"append over one frame", shape_one_frame},
+    {"append over damage", shape_damage},
     {"append at large numbers", shape_large},
     {"append that wakes", shape_sleepers},
     {"flush", shape_flush},
