@@ -228,6 +228,8 @@ static int recover_locked(struct pool *pool, const uint8_t boot_id[static 16], p
         run.time_ns = state.time_ns;
     }
     recover_wipe(pool, &run);
+    /* before tail moves back, and before durable moves on: it lies between them for all who look */
+    atomic_store_explicit(&control->flush_target, run.end, memory_order_relaxed);
     recover_set(pool, &run);
     recover_rebuild_index(pool, &run);
     state.tail = run.end;
@@ -241,7 +243,6 @@ static int recover_locked(struct pool *pool, const uint8_t boot_id[static 16], p
     if (recover_sync(pool, err) < 0)
         return -1;
     atomic_store_explicit(&control->durable_known, state.tail, memory_order_relaxed);
-    atomic_store_explicit(&control->flush_target, state.tail, memory_order_relaxed);
     atomic_store_explicit(&control->flush_failed, 0, memory_order_release);
     memcpy(control->boot_id, boot_id, sizeof(control->boot_id));
     return 0;

@@ -53,11 +53,27 @@ static void record(bool synced)
         durable_synced[n_synced++ % 4] = control_in(versions[0])->durable;
 }
 
+static struct pool *watcher; /* who looks at the pool while it is recovered */
+static size_t n_watched;
+
+static void watch(void)
+{
+    struct pool_report report;
+    if (watcher == NULL)
+        return;
+    check_ok(pool_verify(watcher, &report, &test_error));
+    for (size_t i = 0; i < report.n_issues; i++)
+        if (strstr(report.issues[i].message, "a sync failed") == NULL)
+            fail_msg("verify, amid a recovery: %s", report.issues[i].message);
+    n_watched++;
+}
+
 /* The C library's, replaced for this program: nothing needs to reach a disk here, but the moment
  * counts. */
 int fdatasync(int fd)
 {
     (void)fd;
+    watch();
     record(true);
     return 0;
 }
@@ -378,6 +394,44 @@ static void test_recover_lets_the_disk_know_what_it_made_durable(void **state)
     pool_close(pool);
 }
 
+/* Who opened the pool before it, or while it was going on, finds nothing that contradicts itself. */
+static void check_watched(bool failed_sync)
+{
+    char path[256];
+    snprintf(path, sizeof(path), "%s", test_path("watched"));
+    struct pool *pool = test_pool("watched", POOL_BYTES);
+    append_timed(pool, "{\"a\":1}");
+    check_ok(pool_flush(pool, &test_error));
+    const uint64_t last = append_timed(pool, "{\"a\":2}");
+    append_timed(pool, "{\"a\":3}");
+    watcher = test_open(path, POOL_READ);
+    atomic_store(&pool->control->flush_target, pool->control->tail); /* of a sync that failed */
+    if (failed_sync) {
+        atomic_store(&pool->control->flush_failed, 1);
+    } else {
+        pool->ring[last] ^= 1; /* or that the power cut short */
+        pool->control->boot_id[0] ^= 0x55;
+    }
+    pool_close(pool);
+
+    n_watched = 0;
+    pool = test_open(path, POOL_WRITE);
+    assert_int_equal(n_watched, 2);
+    watch();
+    assert_int_equal(pool->control->flush_failed, 0);
+    assert_int_equal(pool->control->flush_target, pool->control->tail);
+    pool_close(watcher);
+    watcher = NULL;
+    pool_close(pool);
+}
+
+static void test_recover_alarms_nobody_who_looks(void **state)
+{
+    (void)state;
+    check_watched(true);
+    check_watched(false);
+}
+
 /* One that found none for another would scan and rewrite a pool that others are using. */
 static void test_recover_nothing_when_the_boot_id_cannot_be_read(void **state)
 {
@@ -413,5 +467,5 @@ static void test_recover_nothing_when_the_boot_id_cannot_be_read(void **state)
 TESTS(test_recover_flushing_every_append, test_recover_flushing_now_and_then,
     test_recover_flushing_rarely_and_lapping_the_ring, test_recover_never_flushing,
     test_recover_gives_up_what_it_does_not_keep_for_ever,
-    test_recover_lets_the_disk_know_what_it_made_durable,
+    test_recover_lets_the_disk_know_what_it_made_durable, test_recover_alarms_nobody_who_looks,
     test_recover_nothing_when_the_boot_id_cannot_be_read)
