@@ -1,12 +1,15 @@
 /* Processes that do not see each other as they are: owners of the writer lock in another PID
- * namespace, as in another container, and owners whose process number somebody else has by now.
- * A dead owner is taken over at once, a living or stopped one is never robbed. */
+ * namespace, as in another container, and owners whose process number somebody else has by now. And
+ * owners that end in every way: killed, by exec, with a child that goes on, by a thread alone.
+ * A dead owner is taken over at once, a living or stopped one is never robbed, and who waits for
+ * one is told Busy when its patience is over. */
 #include "base/clock.h"
 #include "engine/handle.h"
 #include "engine/lease.h"
 #include "tests/proof/proof.h"
 
 #include <linux/sched.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -32,6 +35,7 @@ struct board {
     _Atomic(uint32_t) word; /* of the lock, when its owner has it */
     _Atomic(uint32_t) free; /* the owner may let go */
     _Atomic(uint32_t) held;
+    _Atomic(uint32_t) child; /* of an owner that ended */
 };
 static struct board *board;
 
@@ -89,6 +93,7 @@ static void board_clear(void)
     atomic_store(&board->word, 0);
     atomic_store(&board->free, 0);
     atomic_store(&board->held, 0);
+    atomic_store(&board->child, 0);
 }
 
 /* Appends behind an owner that has ended; how long it took. */
@@ -271,6 +276,218 @@ static void test_recycled(void)
     passed("owners whose number another process has are taken over", n_late);
 }
 
+/* Owners out here. Each way is tried with waiters that came before the end and ones that come
+ * after it. */
+
+/* Where the owner execs: a program that lives on, without the pool. */
+static void end_by_exec(void)
+{
+    execl("/bin/sleep", "sleep", "1000", (char *)NULL);
+    _exit(98);
+}
+
+/* Its child has the same pool open, and holds nothing. */
+static void end_after_fork(void)
+{
+    const pid_t child = fork();
+    must(child >= 0);
+    if (child == 0) {
+        alarm(60);
+        atomic_store(&board->child, (uint32_t)getpid());
+        for (;;)
+            pause();
+    }
+    wait_until(&board->child);
+    _exit(0);
+}
+
+static void end_by_kill(void)
+{
+    must(kill(getpid(), SIGKILL) == 0);
+}
+
+static void own_and_end(void (*end)(void))
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    struct pool *pool = open_pool(PATIENCE_MS);
+    must(lock_take(pool, &pool->control->lock) == POOL_OK);
+    atomic_store(&board->word, pool->control->lock & ~FORMAT_LOCK_WAITERS);
+    atomic_store(&board->held, 1);
+    wait_until(&board->free);
+    end();
+    _exit(98);
+}
+
+/* Whether the lock was had in time. */
+static bool end_round(void (*end)(void), bool before)
+{
+    board_clear();
+    const pid_t owner = fork();
+    must(owner >= 0);
+    if (owner == 0)
+        own_and_end(end);
+    wait_until(&board->held);
+    struct pool *pool = before ? open_pool(PATIENCE_MS) : NULL;
+    const uint64_t from_ns = clock_monotonic_ns();
+    atomic_store(&board->free, 1);
+    const bool in_time = take_over(pool != NULL ? pool : open_pool(PATIENCE_MS)) <= TAKE_OVER_NS;
+    must(clock_monotonic_ns() - from_ns < PATIENCE_MS * NS_PER_MS);
+    if (end == end_by_exec)
+        must(kill(owner, SIGKILL) == 0);
+    must(waitpid(owner, NULL, 0) == owner);
+    if (end == end_after_fork) {
+        const pid_t child = (pid_t)atomic_load(&board->child);
+        must(kill(child, SIGKILL) == 0);
+        reap(child, true);
+    }
+    return in_time;
+}
+
+static void test_ends(const char *what, void (*end)(void))
+{
+    unsigned n_late = 0;
+    for (unsigned i = 0; i < proof.n_rounds; i++)
+        n_late += !end_round(end, i % 2 == 0);
+    passed(what, n_late);
+}
+
+/* A thread that ends takes its lock along: nobody can let go of it but its process, which lives. */
+static void *own_in_thread(void *arg)
+{
+    struct pool *pool = arg;
+    must(lock_take(pool, &pool->control->lock) == POOL_OK);
+    atomic_store(&board->word, pool->control->lock & ~FORMAT_LOCK_WAITERS);
+    return NULL;
+}
+
+static void own_and_end_thread(void)
+{
+    pthread_t thread;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    struct pool *pool = open_pool(PATIENCE_MS);
+    must(pthread_create(&thread, NULL, own_in_thread, pool) == 0);
+    must(pthread_join(thread, NULL) == 0);
+    atomic_store(&board->held, 1);
+    wait_until(&board->free);
+    if (atomic_load(&board->free) == 1)
+        lock_release(&pool->control->lock);
+    else
+        pool_close(pool); /* the lease ends with the handle */
+    for (;;)
+        pause();
+}
+
+static void test_thread(void)
+{
+    unsigned n_late = 0;
+    for (unsigned i = 0; i < proof.n_rounds; i++) {
+        board_clear();
+        const pid_t owner = fork();
+        must(owner >= 0);
+        if (owner == 0)
+            own_and_end_thread();
+        wait_until(&board->held);
+        find_busy(i % 20 == 0 ? 60 : 0);
+        struct pool *pool = open_pool(PATIENCE_MS);
+        atomic_store(&board->free, 1 + i % 2);
+        n_late += take_over(pool) > TAKE_OVER_NS;
+        must(kill(owner, SIGKILL) == 0);
+        reap(owner, true);
+    }
+    passed("a thread that ends keeps the lock until its process lets go", n_late);
+}
+
+static void wait_in_vain(uint32_t patience_ms)
+{
+    const struct message message = {.data = view_str("{}")};
+    struct appended appended;
+    struct pool *pool = open_pool(patience_ms);
+    const uint64_t from_ns = clock_monotonic_ns();
+
+    must(pool_append(pool, &message, 1, &appended, NULL) == POOL_BUSY);
+    const uint64_t took_ms = (clock_monotonic_ns() - from_ns) / NS_PER_MS;
+    must(took_ms >= patience_ms);
+    _exit(took_ms <= patience_ms + patience_ms / 10 ? 0 : 1);
+}
+
+/* Waiters at once, each until its patience is over; how many were told late. */
+static unsigned wait_together(unsigned n_waiters, uint32_t patience_ms)
+{
+    unsigned n_late = 0;
+    for (unsigned i = 0; i < n_waiters; i++) {
+        const pid_t waiter = fork();
+        must(waiter >= 0);
+        if (waiter == 0)
+            wait_in_vain(patience_ms);
+    }
+    for (unsigned i = 0; i < n_waiters; i++) {
+        int status = 0;
+        must(wait(&status) > 0);
+        must(WIFEXITED(status) && WEXITSTATUS(status) <= 1);
+        n_late += WEXITSTATUS(status) == 1;
+    }
+    return n_late;
+}
+
+static void test_patience(void)
+{
+    const bool brief = proof.n_rounds < 1000;
+    const uint32_t patience_ms = brief ? 500 : 5000; /* the default is 5 s */
+    const unsigned n_waiters = brief ? proof.n_rounds : 50;
+    unsigned n_late = 0;
+    struct pool *owner = open_pool(PATIENCE_MS);
+
+    must(lock_take(owner, &owner->control->lock) == POOL_OK);
+    atomic_store(&board->word, owner->control->lock);
+    for (unsigned i = 0; i < proof.n_rounds; i += n_waiters)
+        n_late += wait_together(n_waiters, patience_ms);
+    must((owner->control->lock & ~FORMAT_LOCK_WAITERS) == atomic_load(&board->word));
+    lock_release(&owner->control->lock);
+    pool_close(owner);
+    proof.n_kept += proof.n_rounds;
+    must(n_late <= proof.n_rounds / 2);
+    printf(
+        "ok %d - who waits for a living owner is told Busy\n# %u of %u within 10 %% after %u ms\n",
+        ++proof.n_cases, proof.n_rounds - n_late, proof.n_rounds, patience_ms);
+}
+
+static void test_stopped(void)
+{
+    for (unsigned i = 0; i < proof.n_rounds; i++) {
+        board_clear();
+        const pid_t owner = fork();
+        must(owner >= 0);
+        if (owner == 0)
+            own();
+        wait_until(&board->held);
+        must(kill(owner, SIGSTOP) == 0);
+        find_busy(i % 20 == 0 ? 60 : 0);
+        must(kill(owner, SIGCONT) == 0);
+        atomic_store(&board->free, 1);
+        reap(owner, false);
+        pool_close(open_pool(0));
+    }
+    passed("stopped owners keep the lock", 0);
+}
+
+static void test_elsewhere(void)
+{
+    board_clear();
+    atomic_store(&board->free, 1);
+    const pid_t tried = start_elsewhere();
+    if (tried < 0) {
+        printf("ok %d - other PID namespaces # SKIP they need root: %s\n", ++proof.n_cases,
+            strerror(errno));
+    } else {
+        reap(tried, false);
+        test_dead_elsewhere();
+        test_living_elsewhere();
+        test_seen_from_elsewhere();
+        test_recycled();
+    }
+    printf("1..%d\n", proof.n_cases);
+}
+
 int main(int argc, char **argv)
 {
     const bool brief = argc < 2 || strcmp(argv[1], "long") != 0;
@@ -286,23 +503,18 @@ int main(int argc, char **argv)
     /* the clones of dead owners become ours to reap, and end with us */
     must(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0);
 
-    atomic_store(&board->free, 1);
-    const pid_t tried = start_elsewhere();
-    if (tried < 0) {
-        printf("1..1\nok 1 - other PID namespaces # SKIP they need root: %s\n", strerror(errno));
-    } else {
-        reap(tried, false);
-        printf("1..4\n");
-        test_dead_elsewhere();
-        test_living_elsewhere();
-        test_seen_from_elsewhere();
-        test_recycled();
-    }
+    test_ends("killed owners are taken over", end_by_kill);
+    test_ends("owners that became another program are taken over", end_by_exec);
+    test_ends("owners that left a child with the pool open are taken over", end_after_fork);
+    test_thread();
+    test_stopped();
+    test_patience();
+    test_elsewhere();
     unlink(proof.path);
     rmdir(proof.folder);
-    printf(
-        "# proof: views: %llu dead owners in other PID namespaces or with recycled numbers taken "
-        "over, %llu living ones never robbed\n",
+    printf("# proof: views: %llu locks of dead owners taken over, also of ones in other PID "
+           "namespaces, "
+           "with recycled numbers or living children; %llu times a living one not robbed\n",
         (unsigned long long)proof.n_taken, (unsigned long long)proof.n_kept);
     return 0;
 }
