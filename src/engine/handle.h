@@ -27,7 +27,7 @@ struct pool {
     _Atomic(uint32_t) lease;     /* our lease word; 0: not taken yet */
     _Atomic(uint64_t) lap_start; /* position of ring offset 0 in the lap last used; a hint */
     _Atomic(uint64_t) warm_pos;  /* pages before it were made ready for writing */
-    atomic_bool truncated;       /* the file shrank under the mapping */
+    atomic_bool truncated;       /* the file shrank under the mapping, or has no page for it */
 
     /* the rest is for opening, waiting and failing */
     char *path;
@@ -94,7 +94,7 @@ int pool_open_failed(int errnum, plsm_error_t **err);
 /* Byte of the file at which a position lies, for errors. */
 uint64_t pool_file_offset(const struct pool *pool, uint64_t pos);
 
-/* Corrupt, with path and offset. */
+/* Corrupt, with path and offset; Io where the words were only not to be had. */
 int pool_corrupt(
     const struct pool *pool, uint64_t file_offset, plsm_error_t **err, const char *what);
 

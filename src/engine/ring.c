@@ -2,6 +2,8 @@
 #include "engine/frame.h"
 #include "engine/handle.h"
 
+#include <sys/stat.h>
+
 /* Writers that may come between before a peek gives up: each takes longer than a peek. */
 #define PEEK_TRIES 1000
 
@@ -55,9 +57,24 @@ uint64_t pool_file_offset(const struct pool *pool, uint64_t pos)
     return pool->superblock.ring_offset + pos % pool->ring_size;
 }
 
+/* The guard has put zeros in the place of a page: the file was cut short, or it was not and the
+ * file system could not give the page, or take what was written to it. */
+static bool ring_page_refused(const struct pool *pool)
+{
+    struct stat status;
+    return atomic_load_explicit(&pool->truncated, memory_order_relaxed) &&
+           fstat(pool->fd, &status) == 0 && (uint64_t)status.st_size >= pool->superblock.file_size;
+}
+
 int pool_corrupt(
     const struct pool *pool, uint64_t file_offset, plsm_error_t **err, const char *what)
 {
+    if (ring_page_refused(pool)) {
+        error_set(err, PLSM_ERROR_IO, "the file system gave no page of the pool file");
+        error_hint(err, "The disk is failing, or it is full and of a kind that writes every change "
+                        "to a new place, as btrfs does. Open the pool again once there is room.");
+        return error_at_path(err, pool->path);
+    }
     error_set(err, PLSM_ERROR_CORRUPT, "%s", what);
     error_at_offset(err, file_offset);
     return error_at_path(err, pool->path);

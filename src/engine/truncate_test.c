@@ -150,6 +150,22 @@ static void test_truncate_of_one_pool_leaves_others_alone(void **state)
     pool_close(cut);
 }
 
+/* The file is as long as it must be, and had a page refused all the same: nothing says that what is
+ * in it is bad. (tests/proof/disk_space.c has a file system that does so.) */
+static void test_truncate_is_not_what_a_refused_page_is_called(void **state)
+{
+    (void)state;
+    const struct message message = test_message("{}");
+    struct appended appended;
+    struct pool *pool = start();
+    assert_int_equal(truncate(pool_file, 4096), 0);
+    assert_true(reading_is_refused(pool));
+    assert_int_equal(truncate(pool_file, POOL_BYTES), 0);
+    check_fails(pool_append(pool, &message, 1, &appended, &test_error), PLSM_ERROR_IO);
+    pool_close(pool);
+}
+
 TESTS(test_truncate_any_length_is_noticed_by_reader_writer_and_follower,
     test_truncate_amid_work_ends_every_process_with_corrupt,
-    test_truncate_of_one_pool_leaves_others_alone)
+    test_truncate_of_one_pool_leaves_others_alone,
+    test_truncate_is_not_what_a_refused_page_is_called)

@@ -229,6 +229,30 @@ static bool read_only_is_readable(void)
     return err->kind == PLSM_ERROR_PERMISSION || wrong("opening for writing", err);
 }
 
+/* Where the file system has no page for a write into the mapping: by a hole in the file here, always
+ * on ones that write every change to a new place. Whoever appends is told so, nothing is
+ * acknowledged that is not there, and the pool goes on when there is room again. */
+static bool refused_pages_are_errors(void)
+{
+    static const char *const feed[] = {"feed", "pool", "{\"a\":1}", NULL};
+    static const char *const create[] = {"pool", "create", "pool", "--size", "64K", NULL};
+    char path[128];
+
+    if (!check_code(run_plasmite(create, 0), 0, "pool create") ||
+        !check_code(run_plasmite(feed, 0), 0, "feed"))
+        return false;
+    const int fd = open(scene.path, O_RDWR | O_CLOEXEC);
+    must(fd >= 0); /* all but the header */
+    must(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 4096, 61440) == 0);
+    close(fd);
+    fill_disk();
+    if (!check_code(run_plasmite(feed, 0), PLSM_ERROR_IO, "feed without pages"))
+        return false;
+    snprintf(path, sizeof(path), "%s/" FILLER, scene.folder);
+    must(unlink(path) == 0);
+    return check_code(run_plasmite(feed, 0), 0, "feed with room again");
+}
+
 /* File systems ---------------------------------------------------------------------------------- */
 
 static const char *mount_nothing(void)
@@ -328,6 +352,7 @@ static const struct disk_trial {
     {"a quota is as a full disk: ext4", mount_quota_ext4, quotas_are_errors},
     {"a pool beyond the limit of file sizes is an error", mount_nothing, limits_are_errors},
     {"a pool goes on beyond the limit of file sizes", mount_nothing, appends_beyond_limit_succeed},
+    {"a page that the disk has no room for is an error", mount_memory, refused_pages_are_errors},
     {"a disk that is read-only can be read", mount_memory, read_only_is_readable},
 };
 
