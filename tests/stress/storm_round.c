@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #define PATIENCE_MS 60000 /* for anything to happen at all */
+#define KEEN        (-10) /* priority of who must not wait */
 
 struct tally tally;
 struct rng storm_rng;
@@ -147,6 +148,7 @@ static void kill_worker(unsigned slot)
     if (is_writer(slot))
         atomic_compare_exchange_strong(&shared->takeovers[KILL_ANY].killed_ns, &none, now_ns);
     kill(crew.pids[slot], SIGKILL);
+    (void)setpriority(PRIO_PROCESS, (id_t)crew.pids[slot], KEEN); /* it has nothing to do but end */
     await_end(slot, true);
     /* nobody takes a lock over within the first milliseconds */
     if (owns(slot, &crew.control->lock)) {
@@ -234,6 +236,7 @@ static void start_round(void)
     }
     crew.judge = start_process();
     if (crew.judge == 0) {
+        (void)setpriority(PRIO_PROCESS, 0, KEEN); /* workers wait for one who does not listen */
         judge_run();
         _exit(0);
     }
@@ -333,7 +336,7 @@ void round_run(void)
     crew.priority = getpriority(PRIO_PROCESS, 0);
     start_round();
     /* so that it keeps the beat; where that is not permitted there are fewer kills */
-    (void)setpriority(PRIO_PROCESS, 0, -10);
+    (void)setpriority(PRIO_PROCESS, 0, KEEN);
     while (!is_over(end_ns, kills_before)) {
         usleep(options->kill_ms == 0
                    ? 10000
