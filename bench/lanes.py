@@ -60,6 +60,10 @@ def cli(op, *args, field):
     return Value("cli", "cli", op, args, field)
 
 
+def abi(op, *args):
+    return Value("abi", "abi", op, args, "rate")
+
+
 def floor(op, *args, field="rate"):
     return Value("floor", "floor", op, args, field)
 
@@ -181,6 +185,18 @@ def oneshot_lane(command, upstream):
     )
 
 
+def abi_lane(name, measured, at_least, floor_args, floor_name):
+    """A call of the C library beside what the engine does for it."""
+    return Lane(
+        f"abi_{name}",
+        "msg/s",
+        measured,
+        at_least=at_least,
+        floor=pool(*floor_args),
+        floor_name=floor_name,
+    )
+
+
 WHERE = 'where=.data.level == "error"'
 
 LANES = [
@@ -276,4 +292,9 @@ LANES = [
     *both_percentiles("feed_follow/16B/1w1r/cli", feed_follow_lane, (80.0, None)),
     oneshot_lane("feed", "2100"),
     oneshot_lane("fetch", "1800"),
+    abi_lane("append_json/256B/1w", abi("append", "message=1"), 3e6, ("append", "json=1"), "engine"),
+    abi_lane("append_seq/256B/1w", abi("append", "message=0"), 4e6, ("append", "json=1"), "engine"),
+    abi_lane("next/256B/1r", abi("read", "way=single"), None, ("cursor", "copy=1"), "cursor"),
+    abi_lane("next_batch/256B/1r", abi("read", "way=batch"), None, ("cursor", "copy=1"), "cursor"),
+    abi_lane("next_view/256B/1r", abi("read", "way=view"), None, ("cursor", "copy=0"), "cursor"),
 ]
