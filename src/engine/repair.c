@@ -151,6 +151,13 @@ static int repair_copy(struct repair *repair, int to, uint64_t len, uint64_t bas
     return 0;
 }
 
+static int repair_copy_failed(plsm_error_t **err)
+{
+    if (errno == EFAULT) /* the kernel reads no mapping behind the end of its file */
+        return error_set(err, PLSM_ERROR_CORRUPT, "the file was truncated while in use");
+    return error_io(err, errno, "failed to copy the pool");
+}
+
 /* A new file beside the pool, of this size, with the pool's owner. */
 static int repair_create(const struct repair *repair, const char *path, mode_t mode, uint64_t size,
     char **out_temporary, plsm_error_t **err)
@@ -189,7 +196,7 @@ static int repair_mend(
     if (fd < 0)
         return -1;
     if (repair_copy(repair, fd, size < present ? size : present, 0) < 0)
-        return error_io(err, errno, "failed to copy the pool");
+        return repair_copy_failed(err);
     if (pool_adopt(fd, POOL_WRITE, &repair->superblock, repair->path, &repair->work, err) < 0)
         return -1;
     fd = -1; /* the pool owns it now */
@@ -262,7 +269,7 @@ static int repair_copy_aside(struct repair *repair, char **out_path, plsm_error_
     int r = 0;
     progress_tell(&repair->progress, base);
     if (repair_copy(repair, fd, size, base) < 0)
-        r = error_io(err, errno, "failed to copy the pool");
+        r = repair_copy_failed(err);
     else
         r = repair_copy_publish(repair, fd, temporary, out_path, err);
     if (r < 0)
