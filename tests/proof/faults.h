@@ -49,6 +49,13 @@ struct scene {
 extern const struct scene scenes[];
 extern const unsigned n_scenes;
 
+/* faults_json.c */
+int run_filter_constants(struct stage *stage, plsm_error_t **err);
+int run_filter_values(struct stage *stage, plsm_error_t **err);
+int run_filter_budget(struct stage *stage, plsm_error_t **err);
+int run_json_write(struct stage *stage, plsm_error_t **err);
+int run_json_quote(struct stage *stage, plsm_error_t **err);
+
 /* The text of the message with this seq, and whether a frame holds it. */
 struct view stage_message(uint64_t seq, char out_text[static 160]);
 bool stage_is_message(const struct frame *frame);
