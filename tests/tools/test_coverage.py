@@ -72,7 +72,7 @@ def test_lines_that_did_not_run_are_counted(tree):
     assert "4 lines that nothing ran" in text
     # one branch of two is taken in each condition: less than is wanted
     assert code == 1
-    assert "src/engine: less than 95 % of its branches" in text
+    assert "src/engine: less than 94 % of its branches" in text
     assert "less than 99 % of its lines" not in text
     assert "has no reason" not in text and "coverage-reasons.txt:" not in text
 
@@ -81,7 +81,7 @@ def lenient(tree):
     """The tool with no wish for branches."""
     tool = tree / "tools/coverage"
     text = tool.read_text()
-    changed = text.replace('"engine": (99, 95), "json": (98, 95)', '"engine": (99, 0), "json": (98, 0)')
+    changed = text.replace('"engine": (99, 94), "json": (98, 94)', '"engine": (99, 0), "json": (98, 0)')
     assert changed != text
     tool.write_text(changed)
     return tree
