@@ -146,10 +146,7 @@ static int quote(const char *text, size_t used, plsm_error_t **err)
 
 int run_json_quote(struct stage *stage, plsm_error_t **err)
 {
-    static const char *const texts[] = {"", "a", "\x01", "abc\n", "\"\\",
-        "\x01"
-        "a\x02",
-        "ab\x7f"};
+    static const char *const texts[] = {"", "a", "\001", "abc\n", "\"\\", "\001a\002", "ab\177"};
 
     (void)stage;
     for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
