@@ -27,13 +27,15 @@ static int fetch_message(
     struct pool *pool, uint64_t seq, bool descrips, struct text *out_text, plsm_error_t **err)
 {
     struct envelope envelope = {.descrips = descrips};
+    scoped(buf_fini) struct buf data = {0};
     struct frame frame;
 
     const int r = pool_get(pool, seq, &frame, err);
     if (r != POOL_OK)
         return r;
-    if (envelope_check(&frame, err) < 0)
-        return -1;
+    const int rendered = envelope_json(pool, &frame, &data, err);
+    if (rendered != 0)
+        return rendered == ENVELOPE_LOST ? POOL_MISSING : -1;
     if (buf_reserve(&out_text->buf, envelope_size(&frame)) < 0)
         return error_oom(err);
     out_text->buf.len = envelope_put(&envelope, &frame, out_text->buf.data);

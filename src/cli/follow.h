@@ -27,6 +27,7 @@ struct follow {
     struct out out;
     struct drops drops;
     struct watch watch;  /* while the pool is waited for */
+    struct buf data;     /* of the message, where it is not stored as JSON */
     struct buf document; /* the message, where it cannot be copied to the output */
     struct buf shown;    /* and as it is printed */
 
@@ -68,7 +69,7 @@ enum {
 };
 
 /* Prints one message. 1: printed; 0: it was overwritten meanwhile, and is counted as lost; -1. */
-int follow_print(struct follow *follow, const struct frame *frame, plsm_error_t **err);
+int follow_print(struct follow *follow, struct frame *frame, plsm_error_t **err);
 
 /* Places the cursor and prints what history is asked for. FOLLOW_GO_ON, FOLLOW_DONE or -1. */
 int follow_history(struct follow *follow, plsm_error_t **err);

@@ -30,6 +30,7 @@ void follow_fini(struct follow *follow)
     ref_fini(&follow->ref);
     select_fini(&follow->select);
     out_fini(&follow->out);
+    buf_fini(&follow->data);
     buf_fini(&follow->document);
     buf_fini(&follow->shown);
 }
@@ -86,10 +87,11 @@ static int follow_print_shown(struct follow *follow, const struct frame *frame, 
     return out_put(&follow->out, shown->data, shown->len, err) < 0 ? -1 : 1;
 }
 
-int follow_print(struct follow *follow, const struct frame *frame, plsm_error_t **err)
+int follow_print(struct follow *follow, struct frame *frame, plsm_error_t **err)
 {
-    if (envelope_check(frame, err) < 0)
-        return -1;
+    const int r = envelope_json(follow->pool, frame, &follow->data, err);
+    if (r != 0)
+        return r == ENVELOPE_LOST ? follow_print_lost(follow, frame) : -1;
     return follow->jsonl && !follow->context->stdout_tty ? follow_print_line(follow, frame, err)
                                                          : follow_print_shown(follow, frame, err);
 }
@@ -110,7 +112,7 @@ static int follow_wants(struct follow *follow, const struct frame *frame, plsm_e
 }
 
 /* One message that the cursor came to. 1: printed, 0: not, -1. */
-static int follow_take(struct follow *follow, const struct frame *frame, plsm_error_t **err)
+static int follow_take(struct follow *follow, struct frame *frame, plsm_error_t **err)
 {
     if (!select_all(&follow->select)) {
         const int wanted = follow_wants(follow, frame, err);

@@ -1,6 +1,7 @@
 #include "client/envelope.h"
 
 #include "client/digits.h"
+#include "json/lite3.h"
 
 #include <string.h>
 
@@ -42,11 +43,36 @@ size_t envelope_put(struct envelope *envelope, const struct frame *frame, uint8_
     return (size_t)(at - out);
 }
 
-int envelope_check(const struct frame *frame, plsm_error_t **err)
+int envelope_render(struct frame *frame, struct buf *text, plsm_error_t **err)
 {
-    if (frame->encoding == ENCODING_JSON)
+    struct lite3_fault fault;
+
+    text->len = 0;
+    switch (lite3_message_data(frame->data, text, &fault)) {
+    case LITE3_OK: break;
+    case LITE3_FAULT:
+        error_set(err, PLSM_ERROR_CORRUPT, "the message is no sound Lite3: %s", fault.problem);
+        return error_at_seq(err, frame->seq);
+    default: return error_oom(err);
+    }
+    frame->data = buf_view(text);
+    frame->encoding = ENCODING_JSON;
+    return 0;
+}
+
+int envelope_json_slow(
+    const struct pool *pool, struct frame *frame, struct buf *text, plsm_error_t **err)
+{
+    scoped(plsm_error_free) plsm_error_t *failed = NULL;
+
+    if (envelope_render(frame, text, &failed) == 0)
         return 0;
-    error_set(err, PLSM_ERROR_USAGE, "the message holds Lite3 data, not JSON text");
-    error_hint(err, "This version reads JSON messages only.");
-    return error_at_seq(err, frame->seq);
+    if (!frame_still_valid(pool, frame))
+        return ENVELOPE_LOST; /* an error about torn bytes */
+    error_at_path(&failed, pool_path(pool));
+    if (err != NULL) {
+        *err = failed;
+        failed = NULL;
+    }
+    return -1;
 }

@@ -5,6 +5,7 @@
 #ifndef CLIENT_ENVELOPE_H
 #define CLIENT_ENVELOPE_H
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "engine/pool.h"
 
@@ -34,7 +35,24 @@ static inline size_t envelope_size(const struct frame *frame)
  * length. The bytes are sound if frame_still_valid() says so afterwards. */
 size_t envelope_put(struct envelope *envelope, const struct frame *frame, uint8_t *out);
 
-/* Whether the message's data is JSON text, as the functions here need: 0, or -1 (Usage, seq). */
-int envelope_check(const struct frame *frame, plsm_error_t **err);
+enum {
+    ENVELOPE_LOST = 1, /* the message was overwritten meanwhile */
+};
+
+/* The slow halves of envelope_json. The first does not ask whether the frame is still valid. */
+int envelope_render(struct frame *frame, struct buf *text, plsm_error_t **err);
+int envelope_json_slow(
+    const struct pool *pool, struct frame *frame, struct buf *text, plsm_error_t **err);
+
+/* Makes the data of a message JSON text, which filters and the functions above need: a message
+ * that is stored as Lite3 is written into *text, which is borrowed by the frame from then on; one
+ * that is JSON stays where it is. 0, ENVELOPE_LOST, or -1: Corrupt (path, seq), Internal. */
+static inline int envelope_json(
+    const struct pool *pool, struct frame *frame, struct buf *text, plsm_error_t **err)
+{
+    return __builtin_expect(frame->encoding == ENCODING_JSON, 1)
+               ? 0
+               : envelope_json_slow(pool, frame, text, err);
+}
 
 #endif

@@ -1,5 +1,6 @@
 #include "client/select.h"
 
+#include "client/envelope.h"
 #include "json/span.h"
 
 #include <stdlib.h>
@@ -10,6 +11,7 @@ void select_fini(struct select *select)
         filter_free(select->filters[i]);
     free(select->filters);
     free(select->tags);
+    buf_fini(&select->data);
     *select = (struct select){0};
 }
 
@@ -30,13 +32,29 @@ static bool select_is_from(struct view data, struct view from)
            json_string_is(value, from);
 }
 
+static bool select_has_tags(const struct select *select, struct view tags)
+{
+    for (size_t i = 0; i < select->n_tags; i++)
+        if (tags.len == 0 || !select_has_tag(tags, select->tags[i]))
+            return false;
+    return true;
+}
+
+static int select_match_rendered(struct select *select, struct frame frame, plsm_error_t **err)
+{
+    if (envelope_render(&frame, &select->data, err) < 0)
+        return -1;
+    return select_match(select, &frame, err);
+}
+
 int select_match(struct select *select, const struct frame *frame, plsm_error_t **err)
 {
+    if (!select_has_tags(select, frame->tags))
+        return 0;
+    if (frame->encoding != ENCODING_JSON && (select->others_only || select->n_filters > 0))
+        return select_match_rendered(select, *frame, err);
     if (select->others_only && select_is_from(frame->data, select->from))
         return 0;
-    for (size_t i = 0; i < select->n_tags; i++)
-        if (frame->tags.len == 0 || !select_has_tag(frame->tags, select->tags[i]))
-            return 0;
 
     const struct filter_message message = {
         .seq = frame->seq, .time_ns = frame->time_ns, .tags = frame->tags, .data = frame->data};
