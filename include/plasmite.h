@@ -2,7 +2,7 @@
  *
  * The public C ABI. Rules that hold for every function:
  *
- *   Return values  0 = done, -1 = failed; plsm_stream_next: 1 = a message, 0 = ended, -1 = failed.
+ *   Return values  0 = done, -1 = failed; *_stream_next: 1 = a message, 0 = ended, -1 = failed.
  *   Errors         out_err may be NULL. On failure *out_err is a new error, to be freed with
  *                  plsm_error_free; on success it is not touched.
  *   Ownership      what *_new, *_create and *_open return is freed once with the matching *_free,
@@ -62,6 +62,7 @@ typedef struct plsm_buf {
 typedef struct plsm_client plsm_client_t;
 typedef struct plsm_pool plsm_pool_t;
 typedef struct plsm_stream plsm_stream_t;
+typedef struct plsm_lite3_stream plsm_lite3_stream_t;
 
 /* The library itself ---------------------------------------------------------------------------*/
 
@@ -184,6 +185,50 @@ PLSM_API int plsm_stream_next(
     plsm_stream_t *stream, plsm_buf_t *out_message, plsm_error_t **out_err);
 
 PLSM_API void plsm_stream_free(plsm_stream_t *stream);
+
+/* Lite3 ----------------------------------------------------------------------------------------*/
+
+/* Messages in a binary form that is read in place, without parsing. One payload is a whole
+ * message, {"meta":{"tags":[...]},"data":{...}}; seq and time belong to the frame. Every message
+ * can be read in both forms, however it was appended. */
+typedef struct plsm_lite3_frame {
+    uint64_t seq;
+    uint64_t timestamp_ns; /* since 1970, UTC */
+    uint32_t flags;        /* 0 */
+    plsm_buf_t payload;    /* aligned for everything */
+} plsm_lite3_frame_t;
+
+/* Frees the payload by the pointer in the struct, and zeroes the struct. */
+PLSM_API void plsm_lite3_frame_free(plsm_lite3_frame_t *frame);
+
+/* Appends a payload, which is checked in all its parts and kept byte for byte.
+ *
+ * Errors: Corrupt (not a message, or not sound: the text says where), and otherwise those of
+ * plsm_pool_append_json. */
+PLSM_API int plsm_pool_append_lite3(plsm_pool_t *pool, const uint8_t *payload, size_t payload_len,
+    uint32_t durability, uint64_t *out_seq, plsm_error_t **out_err);
+
+/* Gives one message. One that was appended as JSON is encoded: of keys that come twice the last one
+ * counts, numbers become 64-bit integers or doubles.
+ * Errors: NotFound with the seq, Corrupt, and Usage with the seq for a message that Lite3 cannot
+ * hold (nested deeper than 32 levels, a number beyond all doubles). */
+PLSM_API int plsm_pool_get_lite3(
+    plsm_pool_t *pool, uint64_t seq, plsm_lite3_frame_t *out_frame, plsm_error_t **out_err);
+
+/* Streams of the same, opened as those above. plsm_lite3_stream_next returns 1, 0 or -1 like
+ * plsm_stream_next; after a message that Lite3 cannot hold (-1, Usage with its seq), it goes on
+ * with the next one. */
+PLSM_API int plsm_lite3_stream_open(plsm_pool_t *pool, uint64_t since_seq, uint32_t has_since,
+    uint64_t max_messages, uint32_t has_max, uint64_t timeout_ms, uint32_t has_timeout,
+    plsm_lite3_stream_t **out_stream, plsm_error_t **out_err);
+
+PLSM_API int plsm_lite3_stream_open_ex(plsm_pool_t *pool, const plsm_stream_options_t *options,
+    plsm_lite3_stream_t **out_stream, plsm_error_t **out_err);
+
+PLSM_API int plsm_lite3_stream_next(
+    plsm_lite3_stream_t *stream, plsm_lite3_frame_t *out_frame, plsm_error_t **out_err);
+
+PLSM_API void plsm_lite3_stream_free(plsm_lite3_stream_t *stream);
 
 /* Additions ------------------------------------------------------------------------------------*/
 

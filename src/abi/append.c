@@ -141,12 +141,12 @@ static int draft_fill(struct draft *draft, const plsm_input_t *inputs, size_t n_
     return 0;
 }
 
-static int append(plsm_pool_t *pool, const struct draft *draft, size_t n_messages,
+int abi_append(plsm_pool_t *pool, const struct message *messages, size_t n_messages,
     uint32_t durability, struct appended *out_appended, plsm_error_t **err)
 {
     if (pool->read_only)
         return abi_read_only(pool, err);
-    int r = pool_append(pool->pool, draft->messages, n_messages, out_appended, err);
+    int r = pool_append(pool->pool, messages, n_messages, out_appended, err);
     if (r == POOL_OK && durability == PLSM_FLUSH) {
         r = pool_flush_to(pool->pool, out_appended->end_pos, err);
         if (r < 0) {
@@ -178,7 +178,7 @@ int plsm_pool_append_json(plsm_pool_t *pool, const uint8_t *json, size_t json_le
     uint8_t *text = malloc(envelope_size(&frame));
     if (text == NULL)
         return error_oom(out_err);
-    if (append(pool, &draft, 1, durability, &appended, out_err) < 0) {
+    if (abi_append(pool, draft.messages, 1, durability, &appended, out_err) < 0) {
         free(text);
         return -1;
     }
@@ -201,7 +201,7 @@ int plsm_pool_append_json_seq(plsm_pool_t *pool, const uint8_t *json, size_t jso
     if (pool == NULL)
         return abi_null(out_err, "pool");
     if (draft_fill(&draft, &input, 1, durability, out_err) < 0 ||
-        append(pool, &draft, 1, durability, &appended, out_err) < 0)
+        abi_append(pool, draft.messages, 1, durability, &appended, out_err) < 0)
         return -1;
     if (out_seq != NULL)
         *out_seq = appended.first_seq;
@@ -224,7 +224,7 @@ int plsm_pool_append_batch(plsm_pool_t *pool, const plsm_input_t *inputs, size_t
         return error_set(out_err, PLSM_ERROR_USAGE, "a batch has 1 to %d messages, not %zu",
             LIMIT_BATCH_MESSAGES, inputs_len);
     if (draft_fill(&draft, inputs, inputs_len, durability, out_err) < 0 ||
-        append(pool, &draft, inputs_len, durability, &appended, out_err) < 0)
+        abi_append(pool, draft.messages, inputs_len, durability, &appended, out_err) < 0)
         return -1;
     if (out_first_seq != NULL)
         *out_first_seq = appended.first_seq;

@@ -52,24 +52,31 @@ int abi_read_only(const plsm_pool_t *pool, plsm_error_t **err)
     return error_at_path(err, pool_path(pool->pool));
 }
 
-int abi_copy(
-    const struct pool *pool, const struct frame *frame, plsm_buf_t *out_message, plsm_error_t **err)
+/* The same for a message that has to be made JSON first. */
+static int abi_copy_rendered(
+    const struct pool *pool, struct frame frame, void *out, plsm_error_t **err)
+{
+    scoped(buf_fini) struct buf data = {0};
+    const int r = envelope_json(pool, &frame, &data, err);
+    if (r != 0)
+        return r == ENVELOPE_LOST ? ABI_LOST : -1;
+    return abi_copy(pool, &frame, out, err);
+}
+
+int abi_copy(const struct pool *pool, const struct frame *frame, void *out, plsm_error_t **err)
 {
     struct envelope envelope = {0};
 
-    if (frame->encoding != ENCODING_JSON) {
-        error_set(
-            err, PLSM_ERROR_USAGE, "message %llu is not JSON", (unsigned long long)frame->seq);
-        return error_at_seq(err, frame->seq);
-    }
+    if (frame->encoding != ENCODING_JSON)
+        return abi_copy_rendered(pool, *frame, out, err);
     uint8_t *data = malloc(envelope_size(frame));
     if (data == NULL)
         return error_oom(err);
     const size_t len = envelope_put(&envelope, frame, data);
     if (!frame_still_valid(pool, frame)) {
         free(data);
-        return 1;
+        return ABI_LOST;
     }
-    *out_message = (plsm_buf_t){data, len};
+    *(plsm_buf_t *)out = (plsm_buf_t){data, len};
     return 0;
 }

@@ -111,27 +111,32 @@ void plsm_pool_free(plsm_pool_t *pool)
     free(pool);
 }
 
-int plsm_pool_get_json(
-    plsm_pool_t *pool, uint64_t seq, plsm_buf_t *out_message, plsm_error_t **out_err)
+int abi_get(plsm_pool_t *pool, uint64_t seq, abi_take *take, void *out, plsm_error_t **err)
 {
     struct frame frame;
     int r;
 
+    do {
+        const int found = pool_get(pool->pool, seq, &frame, err);
+        if (found == POOL_MISSING) {
+            error_set(err, PLSM_ERROR_NOT_FOUND, "message not found");
+            return error_at_seq(err, seq);
+        }
+        if (found < 0)
+            return -1;
+        r = take(pool->pool, &frame, out, err);
+    } while (r == ABI_LOST); /* overwritten while it was copied: it is missing now */
+    return r;
+}
+
+int plsm_pool_get_json(
+    plsm_pool_t *pool, uint64_t seq, plsm_buf_t *out_message, plsm_error_t **out_err)
+{
     if (pool == NULL)
         return abi_null(out_err, "pool");
     if (out_message == NULL)
         return abi_null(out_err, "out_message");
-    do {
-        const int found = pool_get(pool->pool, seq, &frame, out_err);
-        if (found == POOL_MISSING) {
-            error_set(out_err, PLSM_ERROR_NOT_FOUND, "message not found");
-            return error_at_seq(out_err, seq);
-        }
-        if (found < 0)
-            return -1;
-        r = abi_copy(pool->pool, &frame, out_message, out_err);
-    } while (r > 0); /* overwritten while it was copied: it is missing now */
-    return r;
+    return abi_get(pool, seq, abi_copy, out_message, out_err);
 }
 
 int plsm_pool_flush(plsm_pool_t *pool, plsm_error_t **out_err)

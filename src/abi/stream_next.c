@@ -146,28 +146,37 @@ int stream_failed(plsm_stream_t *stream)
     return -1;
 }
 
-int plsm_stream_next(plsm_stream_t *stream, plsm_buf_t *out_message, plsm_error_t **out_err)
+int abi_stream_next(plsm_stream_t *stream, abi_take *take, void *out, plsm_error_t **err)
 {
     struct frame frame;
     int r;
 
-    if (stream == NULL)
-        return abi_null(out_err, "stream");
-    if (out_message == NULL)
-        return abi_null(out_err, "out_message");
     for (;;) {
-        r = stream_take(stream, DEADLINE_NEVER, &frame, out_err);
+        r = stream_take(stream, DEADLINE_NEVER, &frame, err);
         if (r < 0)
             return stream_failed(stream);
         if (r == STREAM_ENDED)
             return 0;
-        r = abi_copy(stream->pool, &frame, out_message, out_err);
-        if (r <= 0)
+        r = take(stream->pool, &frame, out, err);
+        if (r != ABI_LOST)
             break;
         stream_step_back(stream); /* overwritten under our hands: it belongs to the gap */
     }
+    if (r < 0) { /* nothing was delivered; the next call goes on behind it */
+        stream->position = frame.seq + 1;
+        return -1;
+    }
     stream_taken(stream, &frame);
-    return r < 0 ? -1 : 1;
+    return 1;
+}
+
+int plsm_stream_next(plsm_stream_t *stream, plsm_buf_t *out_message, plsm_error_t **out_err)
+{
+    if (stream == NULL)
+        return abi_null(out_err, "stream");
+    if (out_message == NULL)
+        return abi_null(out_err, "out_message");
+    return abi_stream_next(stream, abi_copy, out_message, out_err);
 }
 
 int plsm_stream_wait(plsm_stream_t *stream, uint64_t timeout_ms, plsm_error_t **out_err)
@@ -187,15 +196,32 @@ int plsm_stream_wait(plsm_stream_t *stream, uint64_t timeout_ms, plsm_error_t **
     return r != STREAM_NOT_YET;
 }
 
-/* Adds a message's line to the buffer. 0; 1: it was overwritten meanwhile; -1: Internal. */
-static int batch_add(const struct pool *pool, struct envelope *envelope, const struct frame *frame,
-    struct buf *lines, plsm_error_t **err)
+struct batch {
+    struct buf lines;
+    struct buf data; /* of a message that is not stored as JSON */
+    struct envelope envelope;
+};
+
+static void batch_fini_scoped(struct batch *batch)
 {
+    buf_fini(&batch->lines);
+    buf_fini(&batch->data);
+}
+
+/* Adds a message's line. 0; ABI_LOST: it was overwritten meanwhile; -1: Internal, Corrupt. */
+static int batch_add(
+    struct batch *batch, const struct pool *pool, struct frame *frame, plsm_error_t **err)
+{
+    struct buf *lines = &batch->lines;
+    const int r = envelope_json(pool, frame, &batch->data, err);
+
+    if (r != 0)
+        return r == ENVELOPE_LOST ? ABI_LOST : -1;
     if (buf_reserve(lines, envelope_size(frame) + 1) < 0)
         return error_oom(err);
-    const size_t len = envelope_put(envelope, frame, lines->data + lines->len);
+    const size_t len = envelope_put(&batch->envelope, frame, lines->data + lines->len);
     if (!frame_still_valid(pool, frame))
-        return 1;
+        return ABI_LOST;
     lines->data[lines->len + len] = '\n';
     lines->len += len + 1;
     return 0;
@@ -204,27 +230,27 @@ static int batch_add(const struct pool *pool, struct envelope *envelope, const s
 int plsm_stream_next_batch(plsm_stream_t *stream, size_t max_messages, plsm_buf_t *out_lines,
     size_t *out_n_messages, plsm_error_t **out_err)
 {
-    scoped(buf_fini) struct buf lines = {0};
-    struct envelope envelope = {0};
+    scoped(batch_fini) struct batch batch = {0};
     size_t n_messages = 0;
 
     if (stream == NULL)
         return abi_null(out_err, "stream");
     if (out_lines == NULL)
         return abi_null(out_err, "out_lines");
-    while (n_messages < max_messages && lines.len < BATCH_BYTES) {
+    while (n_messages < max_messages && batch.lines.len < BATCH_BYTES) {
         const bool is_first = n_messages == 0;
         struct frame frame;
         int r =
             stream_take(stream, is_first ? DEADLINE_NEVER : 0, &frame, is_first ? out_err : NULL);
         if (r == STREAM_FRAME) {
-            r = batch_add(stream->pool, &envelope, &frame, &lines, is_first ? out_err : NULL);
+            r = batch_add(&batch, stream->pool, &frame, is_first ? out_err : NULL);
             if (r == 0) {
                 stream_taken(stream, &frame);
                 n_messages++;
                 continue;
             }
-            stream_step_back(stream);
+            if (r > 0 || !is_first)
+                stream_step_back(stream);
             if (r > 0)
                 continue;
         } else if (r < 0 && !is_first) {
@@ -236,8 +262,8 @@ int plsm_stream_next_batch(plsm_stream_t *stream, size_t max_messages, plsm_buf_
     }
     if (n_messages == 0)
         return 0;
-    *out_lines = (plsm_buf_t){lines.data, lines.len};
-    lines = (struct buf){0};
+    *out_lines = (plsm_buf_t){batch.lines.data, batch.lines.len};
+    batch.lines = (struct buf){0};
     if (out_n_messages != NULL)
         *out_n_messages = n_messages;
     return 1;
