@@ -2,6 +2,8 @@
 
 #include "base/test.h"
 #include "client/digits.h"
+#include "engine/pool_test.h"
+#include "json/lite3.h"
 
 static void check_text(struct envelope envelope, struct frame frame, const char *expected)
 {
@@ -59,5 +61,60 @@ static void test_digits_are_those_of_printf(void **state)
     }
 }
 
+static void test_envelope_shows_lite3_as_json(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *pool = test_pool("lite3", 65536);
+    scoped(buf_fini) struct buf payload = {0};
+    scoped(buf_fini) struct buf text = {0};
+    struct lite3_fault fault;
+    struct appended appended;
+    struct frame frame;
+
+    assert_int_equal(
+        lite3_from_json(view_str("[\"a\"]"), view_str("{\"k\":[1.50]}"), &payload, &fault), 0);
+    const struct message messages[] = {
+        {.tags = view_str("[\"a\"]"), .data = buf_view(&payload), .encoding = ENCODING_LITE3},
+        {.data = view_str("{\"k\":2}")},
+        {.data = view_of(payload.data, 200), .encoding = ENCODING_LITE3},
+    };
+    check_ok(pool_append(pool, messages, 3, &appended, &test_error));
+
+    check_ok(pool_get(pool, 1, &frame, &test_error));
+    check_ok(envelope_json(pool, &frame, &text, &test_error));
+    check_text((struct envelope){.data_only = true}, frame, "{\"k\":[1.5]}");
+    check_ok(pool_get(pool, 2, &frame, &test_error));
+    const struct view stored = frame.data;
+    check_ok(envelope_json(pool, &frame, &text, &test_error));
+    assert_ptr_equal(frame.data.data, stored.data); /* JSON stays where it is */
+
+    check_ok(pool_get(pool, 3, &frame, &test_error));
+    assert_int_equal(envelope_json(pool, &frame, &text, &test_error), -1);
+    assert_int_equal(test_error->kind, PLSM_ERROR_CORRUPT);
+    assert_int_equal(test_error->seq, 3);
+    assert_non_null(strstr(test_error->path, "lite3"));
+    plsm_error_free(test_error);
+    test_error = NULL;
+}
+
+/* What is read while it is overwritten may be anything: that is no damage. */
+static void test_envelope_knows_what_was_overwritten(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *pool = test_pool("lost", 8192);
+    scoped(buf_fini) struct buf text = {0};
+    const struct message message = {.data = view_str("gone"), .encoding = ENCODING_LITE3};
+    struct appended appended;
+    struct frame frame;
+
+    check_ok(pool_append(pool, &message, 1, &appended, &test_error));
+    check_ok(pool_get(pool, 1, &frame, &test_error));
+    for (int i = 0; i < 500; i++)
+        test_append(pool, "{\"n\":1}");
+    assert_int_equal(envelope_json(pool, &frame, &text, &test_error), ENVELOPE_LOST);
+    assert_null(test_error);
+}
+
 TESTS(test_envelope_has_seq_time_meta_data, test_envelope_shows_data_alone_or_older_names,
-    test_envelope_fits_its_room, test_digits_are_those_of_printf)
+    test_envelope_fits_its_room, test_digits_are_those_of_printf, test_envelope_shows_lite3_as_json,
+    test_envelope_knows_what_was_overwritten)
