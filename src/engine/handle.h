@@ -31,6 +31,7 @@ struct pool {
 
     /* the rest is for opening, waiting and failing */
     char *path;
+    char *temporary; /* the name of a file that is not published yet, where it needs one */
     int fd;
     uint8_t *map; /* the whole file */
     size_t map_len;

@@ -58,7 +58,8 @@ static int pool_write_header(int fd, const struct superblock *superblock)
     return 0;
 }
 
-static int pool_create_at(const char *path, const struct superblock *superblock, mode_t mode,
+/* Makes the file, without its name: the descriptor, or -1. */
+static int pool_make_file(const char *path, const struct superblock *superblock, mode_t mode,
     char **out_temporary, plsm_error_t **err)
 {
     scoped(file_close) int fd = file_create_unnamed(path, mode, out_temporary);
@@ -70,33 +71,81 @@ static int pool_create_at(const char *path, const struct superblock *superblock,
         return error_io(err, errno, "failed to size pool file");
     if (pool_write_header(fd, superblock) < 0)
         return error_io(err, errno, "failed to write pool file");
-    if (file_publish(fd, path, *out_temporary) == 0)
+    const int made = fd;
+    fd = -1; /* the caller owns it now */
+    return made;
+}
+
+static int pool_name_file(int fd, const char *path, const char *temporary, plsm_error_t **err)
+{
+    if (file_publish(fd, path, temporary) == 0)
         return 0;
     if (errno == EEXIST)
         return error_set(err, PLSM_ERROR_ALREADY_EXISTS, "pool already exists");
     return error_errno(err, errno, "failed to create pool file");
 }
 
-int pool_create(const char *path, const struct pool_create_options *options, plsm_error_t **err)
+/* What the file will be, and where. */
+static int pool_create_begin(const char *path, const struct pool_create_options *options,
+    struct superblock *out_superblock, char **out_temporary, plsm_error_t **err)
 {
     static const struct pool_create_options defaults = {.index_capacity = POOL_INDEX_DEFAULT};
-    scoped(pool_free_string) char *temporary = NULL;
-    struct superblock superblock;
 
     if (options == NULL)
         options = &defaults;
-    if (superblock_make(options, &superblock, err) < 0)
-        return error_at_path(err, path);
-    if (access(path, F_OK) == 0) { /* before a large file is allocated in vain */
-        error_set(err, PLSM_ERROR_ALREADY_EXISTS, "pool already exists");
-        return error_at_path(err, path);
-    }
+    if (superblock_make(options, out_superblock, err) < 0)
+        return -1;
+    if (access(path, F_OK) == 0) /* before a large file is allocated in vain */
+        return error_set(err, PLSM_ERROR_ALREADY_EXISTS, "pool already exists");
     const mode_t mode = options->mode != 0 ? options->mode : 0600;
-    if (pool_create_at(path, &superblock, mode, &temporary, err) < 0) {
+    return pool_make_file(path, out_superblock, mode, out_temporary, err);
+}
+
+int pool_create(const char *path, const struct pool_create_options *options, plsm_error_t **err)
+{
+    scoped(pool_free_string) char *temporary = NULL;
+    struct superblock superblock;
+
+    scoped(file_close) int fd = pool_create_begin(path, options, &superblock, &temporary, err);
+    if (fd >= 0 && pool_name_file(fd, path, temporary, err) == 0)
+        return 0;
+    file_discard(temporary);
+    return error_at_path(err, path);
+}
+
+int pool_create_unnamed(const char *path, const struct pool_create_options *options,
+    struct pool **out_pool, plsm_error_t **err)
+{
+    scoped(pool_free_string) char *temporary = NULL;
+    struct superblock superblock;
+
+    scoped(file_close) int fd = pool_create_begin(path, options, &superblock, &temporary, err);
+    if (fd < 0 || pool_adopt(fd, POOL_WRITE, &superblock, path, out_pool, err) < 0) {
         file_discard(temporary);
         return error_at_path(err, path);
     }
+    fd = -1; /* the pool owns both now */
+    (*out_pool)->temporary = temporary;
+    temporary = NULL;
     return 0;
+}
+
+int pool_publish(struct pool *pool, plsm_error_t **err)
+{
+    if (file_sync(pool->fd) < 0) {
+        error_io(err, errno, "failed to flush the pool file");
+        return error_at_path(err, pool->path);
+    }
+    if (pool_name_file(pool->fd, pool->path, pool->temporary, err) < 0)
+        return error_at_path(err, pool->path);
+    free(pool->temporary);
+    pool->temporary = NULL; /* it has its name now */
+    if (file_sync_with_name(pool->fd, pool->path) == 0)
+        return 0;
+    const int errnum = errno;
+    unlink(pool->path);
+    error_io(err, errnum, "failed to flush the pool file");
+    return error_at_path(err, pool->path);
 }
 
 static int pool_open_file(const char *path, enum pool_mode mode, bool *out_writable)
@@ -273,6 +322,8 @@ void pool_close(struct pool *pool)
     map_free(pool->control_map, FORMAT_HEADER_SIZE);
     file_close(pool->fd); /* ends the lease and the flock */
     pthread_mutex_destroy(&pool->lease_mutex);
+    file_discard(pool->temporary);
+    free(pool->temporary);
     free(pool->path);
     free(pool);
 }

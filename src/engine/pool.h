@@ -60,6 +60,13 @@ struct pool_create_options {
  * (the folder); all with path. */
 int pool_create(const char *path, const struct pool_create_options *options, plsm_error_t **err);
 
+/* The same for a pool that is to appear under its path only when it is filled: *out_pool is open
+ * for writing, nobody else can find it, and with the handle it is gone. pool_publish() brings what
+ * was appended to the disk and gives the file its name: AlreadyExists, Io; with path. */
+int pool_create_unnamed(const char *path, const struct pool_create_options *options,
+    struct pool **out_pool, plsm_error_t **err);
+int pool_publish(struct pool *pool, plsm_error_t **err);
+
 struct pool_open_options {
     uint32_t busy_timeout_ms; /* how long a writer waits for the lock; 0: tries once */
     uint32_t spin_turns;      /* a follower looks so many times before it sleeps */

@@ -3,6 +3,7 @@
 #include "engine/format.h"
 #include "engine/handle.h"
 
+#include <dirent.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -316,6 +317,60 @@ static void test_pool_verify_tells_how_far_it_is(void **state)
     assert_true(told.total >= 60 * 90000);
 }
 
+static unsigned test_names(void)
+{
+    unsigned n = 0;
+    DIR *folder = opendir(test_folder);
+    assert_non_null(folder);
+    while (readdir(folder) != NULL)
+        n++;
+    closedir(folder);
+    return n;
+}
+
+static void test_pool_without_a_name_appears_when_it_is_published(void **state)
+{
+    (void)state;
+    const struct pool_create_options options = {
+        .size_bytes = 65536, .index_capacity = POOL_INDEX_DEFAULT, .first_seq = 700};
+    const char *path = test_path("unnamed");
+    const unsigned n_names = test_names();
+    struct pool *pool = NULL;
+    struct frame frame;
+
+    check_ok(pool_create_unnamed(path, &options, &pool, &test_error));
+    assert_int_equal(test_append(pool, "{\"n\":1}"), 700);
+    assert_int_equal(test_names(), n_names);
+    check_ok(pool_publish(pool, &test_error));
+    assert_int_equal(test_append(pool, "{\"n\":2}"), 701); /* it may go on */
+    pool_close(pool);
+    assert_int_equal(test_names(), n_names + 1);
+
+    pool = test_open(path, POOL_READ);
+    check_ok(pool_get(pool, 701, &frame, &test_error));
+    assert_true(view_equal(frame.data, view_str("{\"n\":2}")));
+    pool_close(pool);
+}
+
+static void test_pool_without_a_name_is_gone_with_its_handle(void **state)
+{
+    (void)state;
+    const char *path = test_path("taken");
+    const unsigned n_names = test_names();
+    struct pool *pool = NULL;
+
+    check_ok(pool_create_unnamed(path, NULL, &pool, &test_error));
+    pool_close(pool);
+    assert_int_equal(test_names(), n_names);
+
+    check_ok(pool_create_unnamed(path, NULL, &pool, &test_error));
+    pool_close(test_pool("taken", 65536)); /* somebody else is faster */
+    check_fails(pool_publish(pool, &test_error), PLSM_ERROR_ALREADY_EXISTS);
+    pool_close(pool);
+    assert_int_equal(test_names(), n_names + 1);
+    check_fails(pool_create_unnamed(path, NULL, &pool, &test_error), PLSM_ERROR_ALREADY_EXISTS);
+}
+
 TESTS(test_pool_gives_back_what_was_appended, test_pool_batch_is_visible_as_a_whole_and_in_order,
     test_pool_sizes_are_those_of_the_contract, test_pool_create_refuses_impossible_sizes,
     test_pool_create_leaves_an_existing_file_alone, test_pool_files_are_private,
@@ -323,4 +378,6 @@ TESTS(test_pool_gives_back_what_was_appended, test_pool_batch_is_visible_as_a_wh
     test_pool_message_of_the_rings_size_fits_and_one_more_byte_does_not,
     test_pool_overtaken_cursor_is_told_what_it_lost, test_pool_numbers_may_be_large,
     test_pool_times_never_go_back, test_pool_damaged_next_seq_is_refused_not_followed,
-    test_pool_durable_beyond_the_tail_promises_nothing, test_pool_verify_tells_how_far_it_is)
+    test_pool_durable_beyond_the_tail_promises_nothing, test_pool_verify_tells_how_far_it_is,
+    test_pool_without_a_name_appears_when_it_is_published,
+    test_pool_without_a_name_is_gone_with_its_handle)
