@@ -8,6 +8,7 @@ extern const struct command command_root;
 extern const struct command command_pool;
 extern const struct command command_pool_create;
 extern const struct command command_pool_info;
+extern const struct command command_pool_import;
 extern const struct command command_pool_delete;
 extern const struct command command_pool_list;
 extern const struct command command_feed;

@@ -22,7 +22,7 @@ enum completion_value completion_of_option(const struct option *option)
 enum completion_value completion_of_positional(
     const struct command *command, const struct positional *positional)
 {
-    static const char *const pools[] = {"<POOL>", "[POOL]", "<NAME>", "<NAMES>...", NULL};
+    static const char *const pools[] = {"<POOL>", "[POOL]", "<NAME>", "<NAMES>...", "<OLD>", NULL};
     if (positional->choices != NULL)
         return COMPLETION_CHOICES;
     if (command == &command_pool_create)

@@ -93,6 +93,7 @@ static const struct command *const pool_children[] = {
     &command_pool_info,
     &command_pool_delete,
     &command_pool_list,
+    &command_pool_import,
     NULL,
 };
 

@@ -16,7 +16,7 @@ from help_text import all_commands, help_options
 
 SHELLS = ["bash", "elvish", "fish", "powershell", "zsh"]
 COMMANDS = ["pool", "feed", "fetch", "follow", "tap", "duplex", "doctor", "version", "completion", "help"]
-SUBCOMMANDS = ["create", "info", "delete", "list", "help"]
+SUBCOMMANDS = ["create", "info", "delete", "list", "import", "help"]
 
 
 def script(cli, shell):
@@ -140,6 +140,7 @@ def homes(cli):
         (["help", ""], COMMANDS),
         (["help", "pool", "d"], ["delete"]),
         (["pool", "help", "c"], ["create"]),
+        (["pool", "import", "--p"], ["--progress"]),
         (["help", "follow", ""], []),
         (["--c"], ["--color"]),
         (["--color", ""], ["auto", "always", "never"]),
@@ -172,7 +173,7 @@ def test_bash_completes(bash, words, expected):
     assert bash.complete(*words) == expected
 
 
-@pytest.mark.parametrize("command", [["follow"], ["feed"], ["fetch"], ["doctor"], ["pool", "info"]])
+@pytest.mark.parametrize("command", [["follow"], ["feed"], ["fetch"], ["doctor"], ["pool", "info"], ["pool", "import"]])
 def test_bash_completes_pools(homes, command):
     bash = Bash(homes)
     assert bash.complete(*command, "") == ["chat", "ci", "my\\ pool"]
@@ -302,6 +303,7 @@ def test_zsh_in_a_terminal(homes, terminal):
         ("plasmite fol", ["follow"]),
         ("pls pool ", sorted(SUBCOMMANDS)),
         ("plasmite follow c", ["chat", "ci"]),
+        ("plasmite pool import c", ["chat", "ci"]),
         ("plasmite --dir pools follow ", ["elsewhere"]),
         ("plasmite follow chat --format ", ["jsonl", "pretty"]),
         ("plasmite feed -i j", ["jq", "json", "jsonl"]),

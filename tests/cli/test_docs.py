@@ -220,7 +220,7 @@ def options_in_help(command):
     return set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", local, re.MULTILINE)) - {"--help"}
 
 
-@pytest.mark.parametrize("command", ["feed", "follow", "tap", "duplex", "pool create", "pool list", "pool info", "pool delete", "doctor"])
+@pytest.mark.parametrize("command", ["feed", "follow", "tap", "duplex", "pool create", "pool list", "pool info", "pool delete", "pool import", "doctor"])
 def test_the_reference_names_every_option(command):
     text = (ROOT / "docs/cli.md").read_text()
     section = re.split(rf"^##+ {command}$", text, maxsplit=1, flags=re.MULTILINE)[1]

@@ -11,7 +11,7 @@ from help_text import all_commands, help_commands
 
 VERSION = "0.8.0"
 COMMANDS = ["pool", "feed", "fetch", "follow", "tap", "duplex", "doctor", "version", "completion"]
-PATHS = COMMANDS + ["pool create", "pool info", "pool delete", "pool list"]
+PATHS = COMMANDS + ["pool create", "pool info", "pool delete", "pool list", "pool import"]
 
 
 @pytest.mark.parametrize("args", [["--help"], ["help"], ["-h"]])
@@ -100,7 +100,8 @@ def test_long_help_indents_by_ten(cli, path):
 
 
 @pytest.mark.parametrize(
-    "path", ["feed", "fetch", "follow", "duplex", "doctor", "pool", "pool create", "pool info", "pool delete"]
+    "path", ["feed", "fetch", "follow", "duplex", "doctor", "pool", "pool create", "pool info", "pool delete",
+             "pool import"]
 )
 def test_nothing_given_prints_short_help_on_stderr(cli, path):
     for with_dir in (True, False):  # global options before the command do not count
@@ -162,6 +163,7 @@ VALUES = {
     "duplex": "<ME> <TAIL> <TIMEOUT> <FORMAT> <SINCE> <TOKEN> <PATH> <POOL>",
     "fetch": "<POOL> <SEQ>", "completion": "<SHELL>", "pool info": "<NAME>",
     "pool create": "<SIZE> <INDEX_CAPACITY> <NAMES>...", "pool delete": "<NAMES>...",
+    "pool import": "<SIZE> <INDEX_CAPACITY> <PROGRESS> <OLD> <NEW>",
 }
 
 
