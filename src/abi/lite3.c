@@ -57,30 +57,44 @@ int plsm_pool_append_lite3(plsm_pool_t *pool, const uint8_t *payload, size_t pay
     return 0;
 }
 
-/* A JSON message that Lite3 cannot hold; or that was overwritten while it was read. */
-static int lite3_unfit(const struct pool *pool, const struct frame *frame,
-    const struct lite3_fault *fault, plsm_error_t **err)
+/* A JSON message that Lite3 cannot hold. */
+static int lite3_unfit(
+    const struct frame *frame, const struct lite3_fault *fault, plsm_error_t **err)
 {
-    if (!frame_still_valid(pool, frame))
-        return ABI_LOST;
     error_set(err, PLSM_ERROR_USAGE, "the message cannot be given as Lite3: %s", fault->problem);
     error_hint(err, "Read it as JSON.");
     return error_at_seq(err, frame->seq);
 }
 
+/* Encodes a copy: members are sorted, which texts that change meanwhile would not stand. */
+static int lite3_make(
+    const struct pool *pool, const struct frame *frame, struct buf *payload, plsm_error_t **err)
+{
+    scoped(buf_fini) struct buf copy = {0};
+    const size_t tags_len = frame->tags.len;
+    struct lite3_fault fault;
+
+    if (buf_append(&copy, frame->tags.data, tags_len) < 0 ||
+        buf_append(&copy, frame->data.data, frame->data.len) < 0)
+        return error_oom(err);
+    if (!frame_still_valid(pool, frame))
+        return ABI_LOST;
+    const struct view tags = view_of(copy.data, tags_len);
+    const struct view data = view_of(copy.data + tags_len, copy.len - tags_len);
+    const int r = lite3_from_json(tags, data, payload, &fault);
+    if (r == LITE3_FAULT)
+        return lite3_unfit(frame, &fault, err);
+    return r < 0 ? error_oom(err) : 0;
+}
+
 static int lite3_payload(
     const struct pool *pool, const struct frame *frame, struct buf *payload, plsm_error_t **err)
 {
-    struct lite3_fault fault;
-    int r;
-
-    if (frame->encoding == ENCODING_LITE3)
-        r = buf_append(payload, frame->data.data, frame->data.len);
-    else
-        r = lite3_from_json(frame->tags, frame->data, payload, &fault);
-    if (r == LITE3_FAULT)
-        return lite3_unfit(pool, frame, &fault, err);
-    return r < 0 ? error_oom(err) : 0;
+    if (frame->encoding == ENCODING_JSON)
+        return lite3_make(pool, frame, payload, err);
+    if (buf_append(payload, frame->data.data, frame->data.len) < 0)
+        return error_oom(err);
+    return frame_still_valid(pool, frame) ? 0 : ABI_LOST;
 }
 
 /* An abi_take for a plsm_lite3_frame_t. */
@@ -89,9 +103,7 @@ static int lite3_take(
 {
     struct buf payload = {0};
 
-    int r = lite3_payload(pool, frame, &payload, err);
-    if (r == 0 && !frame_still_valid(pool, frame))
-        r = ABI_LOST;
+    const int r = lite3_payload(pool, frame, &payload, err);
     if (r != 0) {
         buf_fini(&payload);
         return r;
