@@ -5,9 +5,11 @@
  *   kind of error and one line of JSON on stderr that says so; where memory is out for good, the
  *   exit code alone must do;
  *   no file is left over, what was receipted is there, and another process appends at once. */
+#include "client/import_file.h"
 #include "engine/handle.h"
 #include "tests/proof/inject.h"
 #include "tests/proof/proof.h"
+#include "json/lite3.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -44,6 +46,7 @@ static const struct command commands[] = {
     {"pool list", "pool|list", NULL, false, true, false, NULL},
     {"pool list --json", "pool|list|--json", NULL, false, true, false, NULL},
     {"pool delete", "pool|delete|p", NULL, false, true, false, NULL},
+    {"pool import", "pool|import|./old|new", NULL, false, false, false, "new.plasmite"},
     {"feed DATA", "feed|p|{\"n\":41}|--tag|a", NULL, false, false, false, NULL},
     {"feed --durability flush", "feed|p|{\"n\":41}|--durability|flush", NULL, false, false, false,
         NULL},
@@ -177,6 +180,40 @@ static void make_pool(void)
     pool_close(pool);
 }
 
+/* A pool of the older format with three messages, for the import. */
+static void make_old_pool(void)
+{
+    enum { RING_AT = 4096, RING_BYTES = 4096 };
+    struct import_header header = {
+        .magic = "PLSM",
+        .version = 3,
+        .little_endian = 1,
+        .file_size = RING_AT + RING_BYTES,
+        .index_offset = RING_AT,
+        .ring_offset = RING_AT,
+        .ring_size = RING_BYTES,
+        .oldest_seq = 1,
+        .newest_seq = 3,
+    };
+    static uint8_t file[RING_AT + RING_BYTES];
+    struct lite3_fault fault;
+
+    for (uint64_t seq = 1; seq <= header.newest_seq; seq++) {
+        scoped(buf_fini) struct buf payload = {0};
+        uint8_t *frame = file + RING_AT + header.head;
+        must(lite3_from_json(view_str("[\"a\"]"), view_str("{\"n\":[1]}"), &payload, &fault) == 0);
+        const uint32_t words[] = {
+            2, 0, 64, (uint32_t)seq, 0, 1, 0, (uint32_t)payload.len, ~(uint32_t)payload.len};
+        memcpy(frame, "FRM1", 4);
+        memcpy(frame + 4, words, sizeof(words));
+        memcpy(frame + 64, payload.data, payload.len);
+        memcpy(frame + 64 + payload.len, "PLSMCMIT", 8);
+        header.head += (64 + payload.len + 8 + 7) & ~(uint64_t)7;
+    }
+    memcpy(file, &header, sizeof(header));
+    write_file(file_in_folder("old"), file, sizeof(file));
+}
+
 /* Running ---------------------------------------------------------------------------------------*/
 
 /* Splits at '|', which stands for itself behind a backslash. */
@@ -215,6 +252,7 @@ static void become(const char **argv)
         char *const *argv;
     } given = {argv};
 
+    must(chdir(proof.folder) == 0);
     redirect(STDIN_FILENO, "in", O_RDONLY);
     redirect(STDOUT_FILENO, "out", O_WRONLY | O_CREAT | O_TRUNC);
     redirect(STDERR_FILENO, "err", O_WRONLY | O_CREAT | O_TRUNC);
@@ -384,11 +422,12 @@ static void setup(void)
     must(inject != MAP_FAILED);
     close(fd);
     make_pool();
+    make_old_pool();
 }
 
 static void teardown(void)
 {
-    static const char *const names[] = {"in", "out", "err", "inject"};
+    static const char *const names[] = {"in", "out", "err", "inject", "old"};
     clear_pools(NULL, false);
     for (unsigned i = 0; i < sizeof(names) / sizeof(*names); i++)
         unlink(file_in_folder(names[i]));
