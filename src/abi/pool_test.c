@@ -269,8 +269,25 @@ static void test_child_uses_inherited_handles(void **state)
     plsm_pool_free(pool);
 }
 
-TESTS(test_create_checks_its_arguments_in_order, test_created_file_has_the_size_asked_for,
-    test_create_makes_directories_and_refuses_what_exists, test_damaged_files_are_corrupt_and_named,
+static void test_open_of_an_older_format_names_the_import(void **state)
+{
+    (void)state;
+    static const uint8_t header[4096] = {'P', 'L', 'S', 'M', 3, 0, 0, 0, 1};
+    plsm_client_t *client = test_client();
+    plsm_pool_t *pool = NULL;
+    const int fd = open(test_path("old.plasmite"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(write(fd, header, sizeof(header)), sizeof(header));
+    close(fd);
+    assert_int_equal(plsm_pool_open(client, "old", &pool, &test_error), -1);
+    assert_non_null(strstr(plsm_error_hint(test_error), "plasmite pool import OLD NEW"));
+    assert_string_equal(test_error->path, test_path("old.plasmite"));
+    check_error(PLSM_ERROR_USAGE, "unsupported pool format version 3 (supported: 1)");
+    plsm_client_free(client);
+}
+
+TESTS(test_open_of_an_older_format_names_the_import, test_create_checks_its_arguments_in_order,
+    test_created_file_has_the_size_asked_for, test_create_makes_directories_and_refuses_what_exists,
+    test_damaged_files_are_corrupt_and_named,
     test_file_cut_under_an_open_handle_is_seen_by_a_new_open, test_directory_is_no_pool,
     test_get_gives_what_append_gave, test_get_of_what_is_not_there_names_the_seq,
     test_handles_do_not_depend_on_each_other, test_open_handles_outlive_the_file,
