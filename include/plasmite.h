@@ -377,6 +377,10 @@ PLSM_API int plsm_stream_view_valid(const plsm_stream_t *stream, const plsm_view
  * message and has not taken any. */
 PLSM_API uint64_t plsm_stream_position(const plsm_stream_t *stream);
 
+/* A stream of Lite3 messages, for the functions of this section: to wait, to cancel, to filter. The
+ * same stream, not another one: it is freed with plsm_lite3_stream_free. NULL for NULL. */
+PLSM_API plsm_stream_t *plsm_lite3_stream_base(plsm_lite3_stream_t *stream);
+
 /* How many messages were overwritten before the stream came to them. */
 PLSM_API uint64_t plsm_stream_dropped(const plsm_stream_t *stream);
 

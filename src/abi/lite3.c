@@ -135,7 +135,7 @@ void plsm_lite3_frame_free(plsm_lite3_frame_t *frame)
 }
 
 /* Such a stream is the other kind under another name, so that compilers keep them apart. */
-static plsm_stream_t *lite3_stream(plsm_lite3_stream_t *stream)
+plsm_stream_t *plsm_lite3_stream_base(plsm_lite3_stream_t *stream)
 {
     return (plsm_stream_t *)stream;
 }
@@ -171,10 +171,10 @@ int plsm_lite3_stream_next(
         return abi_null(out_err, "stream");
     if (out_frame == NULL)
         return abi_null(out_err, "out_frame");
-    return abi_stream_next(lite3_stream(stream), lite3_take, out_frame, out_err);
+    return abi_stream_next(plsm_lite3_stream_base(stream), lite3_take, out_frame, out_err);
 }
 
 void plsm_lite3_stream_free(plsm_lite3_stream_t *stream)
 {
-    plsm_stream_free(lite3_stream(stream));
+    plsm_stream_free(plsm_lite3_stream_base(stream));
 }

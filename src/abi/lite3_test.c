@@ -341,6 +341,19 @@ static void test_streams_with_filters_batches_and_views(void **state)
     assert_int_equal(frame.seq, 2);
     plsm_lite3_frame_free(&frame);
     plsm_lite3_stream_free(lite3);
+
+    check_ok(plsm_lite3_stream_open(pool, 1, 1, 0, 0, 0, 0, &lite3, &test_error));
+    plsm_stream_t *base = plsm_lite3_stream_base(lite3);
+    check_ok(plsm_stream_filter(base, ".data | has(\"n\") | not", &test_error));
+    assert_int_equal(plsm_stream_wait(base, 0, &test_error), 1);
+    assert_int_equal(plsm_lite3_stream_next(lite3, &frame, &test_error), 1);
+    assert_int_equal(frame.seq, 3);
+    assert_int_equal(plsm_stream_wait(base, 0, &test_error), 0);
+    plsm_stream_cancel(base);
+    plsm_lite3_frame_free(&frame);
+    assert_int_equal(plsm_lite3_stream_next(lite3, &frame, &test_error), 0);
+    plsm_lite3_stream_free(lite3);
+    assert_null(plsm_lite3_stream_base(NULL));
     plsm_pool_free(pool);
 }
 
