@@ -1,0 +1,108 @@
+// Package outlet delivers messages through channels, by the rules that local and remote tails
+// have in common.
+package outlet
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"time"
+)
+
+// Options of a delivery.
+type Options struct {
+	Buffer int     // how many messages may be read before they are taken; 0: 64
+	Max    *uint64 // end after so many
+	Close  func()  // called at the end, before the channels are closed
+}
+
+const defaultBuffer = 64
+
+// Start delivers what next gives, which is up to limit messages, until it gives an error. io.EOF
+// is the end and no error. When ctx ends, failure says what is sent.
+func Start[M any](
+	ctx context.Context, failure func(context.Context) error, options Options,
+	next func(limit int) ([]M, error),
+) (<-chan M, <-chan error) {
+	if options.Buffer <= 0 {
+		options.Buffer = defaultBuffer
+	}
+	// One more message is in hand while it waits for room.
+	d := &delivery[M]{messages: make(chan M, options.Buffer-1), errs: make(chan error, 1)}
+	go func() {
+		err := d.run(ctx, &options, next)
+		if err != nil && ctx.Err() != nil {
+			err = failure(ctx)
+		}
+		options.Close()
+		d.finish(ctx, err)
+	}()
+	return d.messages, d.errs
+}
+
+type delivery[M any] struct {
+	messages chan M
+	errs     chan error
+}
+
+func (d *delivery[M]) run(
+	ctx context.Context, options *Options, next func(limit int) ([]M, error),
+) error {
+	left := uint64(math.MaxUint64)
+	if options.Max != nil {
+		left = *options.Max
+	}
+	for left > 0 {
+		room := options.Buffer - len(d.messages)
+		if uint64(room) > left {
+			room = int(left)
+		}
+		messages, err := next(room)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		for _, message := range messages {
+			select {
+			case d.messages <- message:
+				left--
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	return nil
+}
+
+// How long an error waits for the messages before it to be taken, and how long the end of the
+// messages waits for the error to be taken.
+const (
+	patienceForMessages = 100 * time.Millisecond
+	patienceForError    = 10 * time.Millisecond
+)
+
+// finish closes both channels so that whoever selects from them sees all messages, then the
+// error, and the end of the messages only after it; while whoever ranges over the messages and
+// asks for the error afterwards is not kept waiting.
+func (d *delivery[M]) finish(ctx context.Context, err error) {
+	if err == nil {
+		close(d.messages)
+		close(d.errs)
+		return
+	}
+	waitFor(patienceForMessages, func() bool { return len(d.messages) == 0 || ctx.Err() != nil })
+	d.errs <- err
+	close(d.errs)
+	waitFor(patienceForError, func() bool { return len(d.errs) == 0 })
+	close(d.messages)
+}
+
+func waitFor(patience time.Duration, done func() bool) {
+	deadline := time.Now().Add(patience)
+	for !done() && time.Now().Before(deadline) {
+		time.Sleep(200 * time.Microsecond)
+	}
+}
