@@ -32,11 +32,16 @@ func Start[M any](
 	d := &delivery[M]{messages: make(chan M, options.Buffer-1), errs: make(chan error, 1)}
 	go func() {
 		err := d.run(ctx, &options, next)
-		if err != nil && ctx.Err() != nil {
-			err = failure(ctx)
+		if err != nil {
+			waitFor(patienceForMessages, func() bool {
+				return len(d.messages) == 0 || ctx.Err() != nil
+			})
+			if ctx.Err() != nil {
+				err = failure(ctx)
+			}
 		}
 		options.Close()
-		d.finish(ctx, err)
+		d.finish(err)
 	}()
 	return d.messages, d.errs
 }
@@ -87,13 +92,12 @@ const (
 // finish closes both channels so that whoever selects from them sees all messages, then the
 // error, and the end of the messages only after it; while whoever ranges over the messages and
 // asks for the error afterwards is not kept waiting.
-func (d *delivery[M]) finish(ctx context.Context, err error) {
+func (d *delivery[M]) finish(err error) {
 	if err == nil {
 		close(d.messages)
 		close(d.errs)
 		return
 	}
-	waitFor(patienceForMessages, func() bool { return len(d.messages) == 0 || ctx.Err() != nil })
 	d.errs <- err
 	close(d.errs)
 	waitFor(patienceForError, func() bool { return len(d.errs) == 0 })
