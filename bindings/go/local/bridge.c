@@ -3,24 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#pragma weak plsm_error_hint
-#pragma weak plsm_pool_append_batch
-#pragma weak plsm_pool_delete
-#pragma weak plsm_pool_flush
-#pragma weak plsm_pool_info
-#pragma weak plsm_pool_list
-#pragma weak plsm_pool_open_ex
-#pragma weak plsm_pool_path
-#pragma weak plsm_pool_verify
-#pragma weak plsm_stream_cancel
-#pragma weak plsm_stream_filter
-#pragma weak plsm_stream_next_batch
-#pragma weak plsm_stream_require_tags
-#pragma weak plsm_stream_seek_last
-#pragma weak plsm_stream_seek_time
-#pragma weak plsm_stream_wait
-#pragma weak plsm_version
-
 int bridge_has(enum bridge_addition addition)
 {
     switch (addition) {

@@ -78,9 +78,13 @@ func (p *Pool) openStream(options C.plsm_stream_options_t) (*Stream, error) {
 // Close ends the stream, also while somebody waits in NextJSON, who gets [ErrClosed] then. It
 // may be called more than once.
 func (s *Stream) Close() error {
-	if s != nil {
-		s.cancel()
-		s.native.close()
+	if s == nil {
+		return nil
+	}
+	if stream, ok := s.native.acquire(); ok {
+		s.native.close() // before it is cancelled: whoever waits finds it closed
+		cancelStream(stream)
+		s.native.release()
 	}
 	return nil
 }
@@ -88,10 +92,14 @@ func (s *Stream) Close() error {
 // cancel ends a call that waits, and every later one; where the library cannot, it does nothing.
 func (s *Stream) cancel() {
 	if stream, ok := s.native.acquire(); ok {
-		if has(C.BRIDGE_CANCEL) {
-			C.plsm_stream_cancel(stream)
-		}
+		cancelStream(stream)
 		s.native.release()
+	}
+}
+
+func cancelStream(stream *C.plsm_stream_t) {
+	if has(C.BRIDGE_CANCEL) {
+		C.plsm_stream_cancel(stream)
 	}
 }
 
