@@ -68,6 +68,14 @@ def floor(op, *args, field="rate"):
     return Value("floor", "floor", op, args, field)
 
 
+def go(op, *args):
+    return Value("go", "go", op, args, "rate")
+
+
+def go_lane(name, at_least, ours, theirs, floor_name):
+    return Lane(name, "msg/s", ours, at_least=at_least, floor=theirs, floor_name=floor_name)
+
+
 def peers(op, *args, columns=FAST, field="rate"):
     return {c: Value(c, PEERS[c][0], op, PEERS[c][1] + args, field) for c in columns}
 
@@ -290,6 +298,16 @@ LANES = [
         floor_name="cat | cat",
     ),
     *both_percentiles("feed_follow/16B/1w1r/cli", feed_follow_lane, (80.0, None)),
+    go_lane("go_append/256B/1w", None, go("one"), pool("append", "json=1"), "engine"),
+    go_lane(
+        "go_append_batch256/256B/1w",
+        3e6,
+        go("append", "batch=256"),
+        pool("append", "json=1", "batch=64"),
+        "engine, batch64",
+    ),
+    go_lane("go_lines/256B/1r", 2e6, go("lines"), pool("cursor", "copy=1"), "engine"),
+    go_lane("go_all/256B/1r", None, go("all"), pool("cursor", "copy=1"), "engine"),
     oneshot_lane("feed", "2100"),
     oneshot_lane("fetch", "1800"),
     abi_lane("append_json/256B/1w", abi("append", "message=1"), 3e6, ("append", "json=1"), "engine"),

@@ -59,19 +59,19 @@ func DecodeMessage(raw []byte) (*Message, error) {
 	if fields.Seq == nil || fields.Time == nil {
 		return nil, fmt.Errorf("plasmite: not a message: seq or time is missing")
 	}
-	parts := wire.Parts{Seq: *fields.Seq, Time: *fields.Time, Tags: fields.Meta.Tags, Data: fields.Data}
+	parts := wire.Parts{Seq: *fields.Seq, Time: []byte(*fields.Time), Tags: fields.Meta.Tags, Data: fields.Data}
 	return fromParts(own, &parts)
 }
 
 func fromParts(raw []byte, parts *wire.Parts) (*Message, error) {
-	at, err := time.Parse(time.RFC3339Nano, parts.Time)
-	if err != nil {
+	var at time.Time
+	if err := at.UnmarshalText(parts.Time); err != nil {
 		return nil, fmt.Errorf("plasmite: not a message: %w", err)
 	}
 	return &Message{
 		Seq:         parts.Seq,
 		Time:        at.UTC(),
-		TimeRFC3339: parts.Time,
+		TimeRFC3339: string(parts.Time),
 		Data:        parts.Data,
 		Meta:        MessageMeta{Tags: parts.Tags},
 		Raw:         raw,

@@ -58,15 +58,12 @@ func (p *Pool) All(ctx context.Context, options TailOptions, more ...IterOption)
 			if err != nil {
 				return yield(nil, err)
 			}
-			for _, line := range lines {
-				message, err := decode(append([]byte(nil), line...))
-				if err != nil {
-					yield(nil, err)
-					return false
-				}
-				if !wire.HasTags(message.Meta.Tags, options.Tags) {
-					continue
-				}
+			messages, err := decodeLines(lines, options.Tags)
+			if err != nil {
+				yield(nil, err)
+				return false
+			}
+			for _, message := range messages {
 				*left--
 				if !yield(message, nil) || *left == 0 {
 					return false

@@ -7,13 +7,11 @@ import "C"
 
 import (
 	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 	"unsafe"
 
 	"github.com/sandover/plasmite/bindings/go/api"
-	"github.com/sandover/plasmite/bindings/go/internal/wire"
 )
 
 // Pool is an open pool.
@@ -125,26 +123,6 @@ func (p *Pool) Get(seq uint64) (*Message, error) {
 		return nil, err
 	}
 	return decode(raw)
-}
-
-// decode makes a message of the library's JSON, which it keeps. The library has checked the data.
-func decode(raw []byte) (*Message, error) {
-	parts, ok := wire.Split(raw)
-	if !ok {
-		return api.DecodeMessage(raw)
-	}
-	at, err := time.Parse(time.RFC3339Nano, parts.Time)
-	if err != nil {
-		return nil, fmt.Errorf("plasmite: not a message: %w", err)
-	}
-	return &Message{
-		Seq:         parts.Seq,
-		Time:        at.UTC(),
-		TimeRFC3339: parts.Time,
-		Data:        parts.Data,
-		Meta:        MessageMeta{Tags: parts.Tags},
-		Raw:         raw,
-	}, nil
 }
 
 // scratch is memory for what C writes during one call.

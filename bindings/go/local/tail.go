@@ -86,21 +86,6 @@ func (p *Pool) follow(
 	return f
 }
 
-// decodeLines makes messages of copies of the lines that have all the tags.
-func decodeLines(lines [][]byte, tags []string) ([]*Message, error) {
-	messages := make([]*Message, 0, len(lines))
-	for _, line := range lines {
-		message, err := decode(append([]byte(nil), line...))
-		if err != nil {
-			return nil, err
-		}
-		if wire.HasTags(message.Meta.Tags, tags) {
-			messages = append(messages, message)
-		}
-	}
-	return messages, nil
-}
-
 // Replay collects messages for as long as Timeout says, then delivers them with the pauses in
 // which they were written, divided by Speed. Its channels are as those of [Pool.Tail].
 func (p *Pool) Replay(ctx context.Context, options ReplayOptions) (<-chan *Message, <-chan error) {

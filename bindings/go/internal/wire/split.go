@@ -13,10 +13,10 @@ import (
 	"math"
 )
 
-// Parts is a message in pieces. Data lies in the text that was split.
+// Parts is a message in pieces. Time and Data lie in the text that was split.
 type Parts struct {
 	Seq  uint64
-	Time string
+	Time []byte
 	Tags []string
 	Data []byte
 }
@@ -59,7 +59,7 @@ func Split(text []byte) (parts Parts, ok bool) {
 	if len(rest) < 2 || rest[len(rest)-1] != '}' {
 		return parts, false
 	}
-	return Parts{Seq: seq, Time: string(at), Tags: tags, Data: rest[: len(rest)-1 : len(rest)-1]}, true
+	return Parts{Seq: seq, Time: at, Tags: tags, Data: rest[: len(rest)-1 : len(rest)-1]}, true
 }
 
 // Seq gives a message's seq alone.
