@@ -28,6 +28,7 @@ func TestAll(t *testing.T) {
 	}
 	eventually(t, "the server's streams ended", func() bool { return s.streams() == 0 })
 	ctx, cancel := context.WithCancel(timeout(t))
+	defer cancel()
 	var last error
 	for _, last = range pool.All(ctx, api.TailOptions{SinceSeq: ptr[uint64](3)}) {
 		cancel()
