@@ -73,7 +73,7 @@ func TestAppendRefusals(t *testing.T) {
 		native(t, err, plasmite.ErrorUsage)
 	}
 	_, err := pool.AppendJSON([]byte(`{"a":tru}`), nil, plasmite.DurabilityFast)
-	if e := native(t, err, plasmite.ErrorUsage); e.Message != "invalid json" || !strings.Contains(e.Hint, "column") {
+	if e := native(t, err, plasmite.ErrorUsage); e.Message != "invalid json" || plasmite.Version() != "" && !strings.Contains(e.Hint, "column") {
 		t.Fatalf("%+v", e)
 	}
 	_, err = pool.AppendJSON([]byte(`{}`), []string{"a\x00b"}, plasmite.DurabilityFast)
@@ -193,7 +193,7 @@ func TestAppendMany(t *testing.T) {
 
 func TestInfoVerifyPathFlush(t *testing.T) {
 	pool := newPool(t, 1<<20)
-	ok(t, pool.Flush())
+	needs(t, pool.Flush())
 	info, err := pool.Info()
 	needs(t, err)
 	equal(t, info.FileSize, 1<<20)
