@@ -8,7 +8,6 @@
 #include "json/write.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +18,8 @@ struct draft {
     uint8_t *data;
     size_t data_len;
     struct buf tags;
-    char prefix[32]; /* which input an error speaks of */
+    size_t input; /* which one an error speaks of */
+    bool is_batch;
 };
 
 static void draft_fini(struct draft *draft)
@@ -37,7 +37,9 @@ static void draft_fini_scoped(struct draft *draft)
 
 static int draft_refuse(const struct draft *draft, const char *why, plsm_error_t **err)
 {
-    return error_set(err, PLSM_ERROR_USAGE, "%s%s", draft->prefix, why);
+    if (draft->is_batch)
+        return error_set(err, PLSM_ERROR_USAGE, "inputs[%zu]: %s", draft->input, why);
+    return error_set(err, PLSM_ERROR_USAGE, "%s", why);
 }
 
 static int draft_invalid_json(
@@ -123,9 +125,9 @@ static int draft_fill(struct draft *draft, const plsm_input_t *inputs, size_t n_
 {
     if (draft_allocate(draft, inputs, n_inputs, err) < 0)
         return -1;
+    draft->is_batch = n_inputs > 1;
     for (size_t i = 0; i < n_inputs; i++) {
-        if (n_inputs > 1)
-            snprintf(draft->prefix, sizeof(draft->prefix), "inputs[%zu]: ", i);
+        draft->input = i;
         if (draft_add(draft, &draft->messages[i], &inputs[i], durability, err) < 0)
             return -1;
     }
