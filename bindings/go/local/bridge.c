@@ -38,8 +38,7 @@ const char *bridge_hint(const plsm_error_t *err)
 }
 
 /* Hands the bytes of a call that succeeded over: into the caller's room, or as they are. */
-static void bridge_give(
-    struct bridge_result *result, plsm_buf_t bytes, uint8_t *out, size_t room)
+static void bridge_give(struct bridge_result *result, plsm_buf_t bytes, uint8_t *out, size_t room)
 {
     result->len = bytes.len;
     if (bytes.len > room) {
