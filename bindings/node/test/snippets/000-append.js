@@ -1,0 +1,3 @@
+// Node.js
+const { execSync } = require('child_process');
+execSync(`plasmite poke foo --create '${JSON.stringify({from: "node"})}'`);
