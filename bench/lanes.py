@@ -49,6 +49,9 @@ PEERS = {
     "pipe": ("floor", (), "a pipe: not stored"),
 }
 
+# What is measured where it could be built, and left out elsewhere.
+OPTIONAL = ("go", "node")
+
 FAST = ("sqlite", "sqlite-off", "lmdb", "lmdb-map", "redis", "nats")
 
 
@@ -62,6 +65,12 @@ def cli(op, *args, field):
 
 def abi(op, *args):
     return Value("abi", "abi", op, args, "rate")
+
+
+def node_lane(name, op, at_least, floor_name):
+    ours = Value("node", "node", op, (), "ours")
+    floor = Value("node", "node", op, (), "floor")
+    return Lane(name, "msg/s", ours, at_least=at_least, floor=floor, floor_name=floor_name)
 
 
 def floor(op, *args, field="rate"):
@@ -315,4 +324,7 @@ LANES = [
     abi_lane("next/256B/1r", abi("read", "way=single"), None, ("cursor", "copy=1"), "cursor"),
     abi_lane("next_batch/256B/1r", abi("read", "way=batch"), None, ("cursor", "copy=1"), "cursor"),
     abi_lane("next_view/256B/1r", abi("read", "way=view"), None, ("cursor", "copy=0"), "cursor"),
+    node_lane("node_append/256B/1w", "append", 500e3, "stringify, copy"),
+    node_lane("node_append/256B/1w/bytes", "append_bytes", 500e3, "new Buffer"),
+    node_lane("node_follow/256B/1r", "follow", None, "parse lines"),
 ]

@@ -25,7 +25,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from lanes import LANES, PEERS  # noqa: E402
+from lanes import LANES, OPTIONAL, PEERS  # noqa: E402
 
 MEASURE_TIMEOUT_S = 60
 
@@ -137,6 +137,9 @@ class Bench:
                     self.servers[column].start()
                 except Failed as failed:
                     self.missing[column] = str(failed)
+
+    def lacks_optional(self, lane):
+        return lane.ours.column in OPTIONAL and lane.ours.column in self.missing
 
     def reason(self, program):
         try:
@@ -510,7 +513,7 @@ def read_json(options):
 
 def run(bench, lanes):
     bench.prepare(lanes)
-    lanes = [lane for lane in lanes if not (lane.ours.column == "go" and "go" in bench.missing)]
+    lanes = [lane for lane in lanes if not bench.lacks_optional(lane)]
     about = machine(bench)
     table = {lane.name: {name: [] for name, _ in named_values(lane)} for lane in lanes}
     started = time.monotonic()
