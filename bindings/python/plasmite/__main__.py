@@ -1,0 +1,7 @@
+"""`python -m plasmite` is `plasmite`."""
+
+import sys
+
+from ._cli import main
+
+sys.exit(main())

@@ -1,0 +1,204 @@
+/* Client: the directory in which pools are looked up. */
+#include "core.h"
+
+#include <string.h>
+
+PyTypeObject *client_type;
+
+static void free_client(void *native)
+{
+    library.client_free(native);
+}
+
+static void free_pool(void *native)
+{
+    library.pool_free(native);
+}
+
+/* A new reference to the reference as bytes, NUL-terminated; NULL with an exception. */
+static PyObject *pool_ref_bytes(PyObject *pool_ref)
+{
+    PyObject *bytes = NULL;
+    if (PyUnicode_FSConverter(pool_ref, &bytes) == 0)
+        return NULL;
+    if (PyBytes_Size(bytes) > 0)
+        return bytes;
+    PyErr_SetString(PyExc_ValueError, "pool_ref is required");
+    Py_DECREF(bytes);
+    return NULL;
+}
+
+static PyObject *client_open(PyObject *self, PyObject *pool_dir)
+{
+    PyObject *bytes = NULL;
+    if (PyUnicode_FSConverter(pool_dir, &bytes) == 0)
+        return NULL;
+    plsm_client_t *client = NULL;
+    plsm_error_t *err = NULL;
+    const int r = library.client_new(PyBytes_AsString(bytes), &client, &err);
+    Py_DECREF(bytes);
+    if (r != 0) {
+        error_raise(err);
+        return NULL;
+    }
+    object_close(self, NULL);
+    ((struct object *)self)->handle = handle_new(client, free_client);
+    if (((struct object *)self)->handle == NULL)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+enum how { CREATE, OPEN };
+
+static int open_into(
+    PyObject *pool, struct handle *client, PyObject *pool_ref, enum how how, uint64_t size)
+{
+    PyObject *bytes = pool_ref_bytes(pool_ref);
+    if (bytes == NULL)
+        return -1;
+    const char *ref = PyBytes_AsString(bytes);
+    plsm_pool_t *native = NULL;
+    plsm_error_t *err = NULL;
+    int r;
+    Py_BEGIN_ALLOW_THREADS
+        if (how == CREATE)
+            r = library.pool_create(client->native, ref, size, &native, &err);
+        else
+            r = library.pool_open(client->native, ref, &native, &err);
+    Py_END_ALLOW_THREADS
+    Py_DECREF(bytes);
+    if (r != 0)
+        return error_raise(err);
+    object_close(pool, NULL);
+    ((struct object *)pool)->handle = handle_new(native, free_pool);
+    return ((struct object *)pool)->handle != NULL ? 0 : -1;
+}
+
+/* pool, pool_ref[, size_bytes]: opens into a Pool that is closed. */
+static PyObject *client_open_pool(
+    PyObject *self, PyObject *const *args, Py_ssize_t n_args, enum how how)
+{
+    struct handle *client = object_use(self, "client");
+    if (client == NULL)
+        return NULL;
+    uint64_t size = 0;
+    int r = -1;
+    if (n_args != (how == OPEN ? 2 : 3) || !PyObject_TypeCheck(args[0], pool_type))
+        PyErr_SetString(PyExc_TypeError, "wrong arguments");
+    else if (how == OPEN || convert_u64(args[2], "size_bytes", &size) == 0)
+        r = open_into(args[0], client, args[1], how, size);
+    handle_unref(client);
+    if (r < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *client_create(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
+{
+    return client_open_pool(self, args, n_args, CREATE);
+}
+
+static PyObject *client_open_existing(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
+{
+    return client_open_pool(self, args, n_args, OPEN);
+}
+
+/* A list of the names in a buffer, each ended by NUL. */
+static PyObject *names_list(const plsm_buf_t *names)
+{
+    PyObject *list = PyList_New(0);
+    const char *name = (const char *)names->data, *end = name + names->len;
+    for (; list != NULL && name < end; name += strlen(name) + 1) {
+        PyObject *string = PyUnicode_DecodeFSDefault(name);
+        if (string == NULL || PyList_Append(list, string) < 0)
+            Py_CLEAR(list);
+        Py_XDECREF(string);
+    }
+    return list;
+}
+
+static PyObject *client_list_pools(PyObject *self, PyObject *ignored)
+{
+    (void)ignored;
+    struct handle *client = object_use(self, "client");
+    if (client == NULL)
+        return NULL;
+    PyObject *list = NULL;
+    if (library_needs(pool_list) == 0) {
+        plsm_buf_t names = {NULL, 0};
+        plsm_error_t *err = NULL;
+        int r;
+        Py_BEGIN_ALLOW_THREADS
+            r = library.pool_list(client->native, &names, &err);
+        Py_END_ALLOW_THREADS
+        if (r == 0)
+            list = names_list(&names);
+        else
+            error_raise(err);
+        library.buf_free(&names);
+    }
+    handle_unref(client);
+    return list;
+}
+
+static PyObject *client_delete_pool(PyObject *self, PyObject *pool_ref)
+{
+    struct handle *client = object_use(self, "client");
+    if (client == NULL)
+        return NULL;
+    PyObject *bytes = library_needs(pool_delete) == 0 ? pool_ref_bytes(pool_ref) : NULL;
+    int r = -1;
+    if (bytes != NULL) {
+        plsm_error_t *err = NULL;
+        Py_BEGIN_ALLOW_THREADS
+            r = library.pool_delete(client->native, PyBytes_AsString(bytes), &err);
+        Py_END_ALLOW_THREADS
+        Py_DECREF(bytes);
+        if (r != 0)
+            error_raise(err);
+    }
+    handle_unref(client);
+    if (r != 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+#define FAST(function) ((PyCFunction)(void (*)(void))(function))
+
+static PyMethodDef client_methods[] = {
+    {"_open", client_open, METH_O, NULL},
+    {"_create", FAST(client_create), METH_FASTCALL, NULL},
+    {"_open_pool", FAST(client_open_existing), METH_FASTCALL, NULL},
+    {"list_pools", client_list_pools, METH_NOARGS,
+        "list_pools($self)\n--\n\nThe names of the pools in the client's directory, sorted."},
+    {"delete_pool", client_delete_pool, METH_O,
+        "delete_pool($self, pool_ref)\n--\n\nDeletes a pool's file; who has it open keeps it."},
+    {"close", object_close, METH_NOARGS, "close($self)\n--\n\nCloses it; pools stay open."},
+    {"__enter__", object_enter, METH_NOARGS, NULL},
+    {"__exit__", FAST(object_exit), METH_FASTCALL, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef client_attributes[] = {
+    {"closed", object_closed, NULL, "Whether it was closed.", NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot client_slots[] = {
+    {Py_tp_dealloc, object_dealloc},
+    {Py_tp_methods, client_methods},
+    {Py_tp_getset, client_attributes},
+    {0, NULL},
+};
+
+static PyType_Spec client_spec = {
+    .name = "plasmite._core.Client",
+    .basicsize = sizeof(struct object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+    .slots = client_slots,
+};
+
+int client_add(PyObject *module)
+{
+    return type_add(module, &client_spec, &client_type);
+}
