@@ -80,6 +80,8 @@ class VerifyReport:
 
     healthy: bool
     messages: int
+    last_good_seq: int | None
+    issue_count: int  # there may be more than are described
     issues: list[dict[str, Any]]
 
 
