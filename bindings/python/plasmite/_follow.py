@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -12,6 +13,7 @@ from . import _core
 Item = TypeVar("Item")
 
 _TURN = 64  # so many messages at once, then the other tasks of an event loop
+_SLACK = 0.001  # seconds: the stream's own clock is a little behind
 
 
 def choose(stream: _core.Stream, tags: Iterable[str], where: str | Iterable[str]) -> None:
@@ -32,11 +34,20 @@ class Follow(Generic[Item]):
     block closes it, and so does its end.
     """
 
-    def __init__(self, stream: _core.Stream, convert: Callable[[bytes], Item]) -> None:
+    def __init__(
+        self,
+        stream: _core.Stream,
+        convert: Callable[[bytes], Item],
+        timeout_ms: int | None = None,
+        idle_timeout_ms: int | None = None,
+    ) -> None:
         self._stream = stream
         self._convert = convert
         self._waiting: asyncio.Future[None] | None = None
-        self._taken = 0
+        self._turn = 0
+        # the stream ends by itself, but its descriptor does not tell of it
+        self._end = None if timeout_ms is None else time.monotonic() + timeout_ms / 1000
+        self._idle = None if idle_timeout_ms is None else idle_timeout_ms / 1000
 
     @property
     def position(self) -> int:
@@ -85,29 +96,36 @@ class Follow(Generic[Item]):
         return self
 
     async def __anext__(self) -> Item:
-        self._taken += 1
-        if self._taken % _TURN == 0:
+        self._turn += 1
+        if self._turn % _TURN == 0:
             await asyncio.sleep(0)
+        idle_end = None if self._idle is None else time.monotonic() + self._idle
         while not self._stream.closed:
             raw = self._stream.try_next()
             if raw is None:
                 break
             if raw is not False:
                 return self._convert(raw)
-            await self._readable()
+            await self._readable([end for end in (self._end, idle_end) if end is not None])
         self.close()
         raise StopAsyncIteration
 
-    async def _readable(self) -> None:
+    async def _readable(self, ends: list[float]) -> None:
+        """Until the descriptor is readable, or the first of these times."""
         if self._waiting is not None:
             raise RuntimeError("another task waits for the next message")
         loop = asyncio.get_running_loop()
         descriptor = self._stream.fileno()
         self._waiting = loop.create_future()
         loop.add_reader(descriptor, _wake, self._waiting)
+        timer = None
+        if ends:
+            timer = loop.call_later(min(ends) - time.monotonic() + _SLACK, _wake, self._waiting)
         try:
             await self._waiting
         finally:
+            if timer is not None:
+                timer.cancel()
             if not self._stream.closed:
                 loop.remove_reader(descriptor)
             self._waiting = None

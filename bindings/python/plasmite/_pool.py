@@ -279,8 +279,8 @@ class Pool(_core.Pool):
             stream.close()
             raise
         if raw:
-            return Follow(stream, bytes)
-        return Follow(stream, message_from_pool)
+            return Follow(stream, bytes, timeout_ms, idle_timeout_ms)
+        return Follow(stream, message_from_pool, timeout_ms, idle_timeout_ms)
 
 
 def _check_max(max_messages: int | None) -> int | None:
