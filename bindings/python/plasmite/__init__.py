@@ -45,6 +45,7 @@ from ._pool import (  # noqa: E402
     Stream,
     VerifyReport,
 )
+from ._remote import RemoteClient, RemoteError, RemotePool  # noqa: E402
 
 __version__ = "0.8.0"
 
@@ -70,6 +71,9 @@ __all__ = [
     "PlasmiteError",
     "Pool",
     "PoolInfo",
+    "RemoteClient",
+    "RemoteError",
+    "RemotePool",
     "RetentionGapError",
     "Stream",
     "UsageError",
