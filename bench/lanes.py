@@ -50,7 +50,7 @@ PEERS = {
 }
 
 # What is measured where it could be built, and left out elsewhere.
-OPTIONAL = ("go", "node")
+OPTIONAL = ("go", "node", "python")
 
 FAST = ("sqlite", "sqlite-off", "lmdb", "lmdb-map", "redis", "nats")
 
@@ -70,6 +70,11 @@ def abi(op, *args):
 def node_lane(name, op, at_least, floor_name):
     ours = Value("node", "node", op, (), "ours")
     floor = Value("node", "node", op, (), "floor")
+    return Lane(name, "msg/s", ours, at_least=at_least, floor=floor, floor_name=floor_name)
+
+
+def python_lane(name, op, at_least, floor, floor_name):
+    ours = Value("python", "python", op, (), "ours")
     return Lane(name, "msg/s", ours, at_least=at_least, floor=floor, floor_name=floor_name)
 
 
@@ -327,4 +332,21 @@ LANES = [
     node_lane("node_append/256B/1w", "append", 500e3, "stringify, copy"),
     node_lane("node_append/256B/1w/bytes", "append_bytes", 500e3, "new Buffer"),
     node_lane("node_follow/256B/1r", "follow", None, "parse lines"),
+    python_lane(
+        "python_append/256B/1w/bytes",
+        "append_bytes",
+        1e6,
+        abi("append", "message=1"),
+        "the call in C",
+    ),
+    python_lane(
+        "python_append/40B/1w/dict",
+        "append_dict",
+        400e3,
+        Value("python", "python", "append_dict", (), "floor"),
+        "json.dumps",
+    ),
+    python_lane(
+        "python_follow/256B/1r/raw", "follow", 1e6, abi("read", "way=single"), "the call in C"
+    ),
 ]
