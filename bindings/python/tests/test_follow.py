@@ -309,3 +309,6 @@ def test_async_reading_by_hand(pool):
         assert os.fstat(stream.fileno())
     with pool.open_stream(max_messages=0) as stream:
         assert stream.try_next() is None
+    for call in (stream.try_next, stream.fileno, stream.next_view, lambda: stream.position):
+        with pytest.raises(plasmite.PlasmiteError, match="^plasmite: stream is closed$"):
+            call()
