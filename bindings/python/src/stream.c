@@ -218,6 +218,15 @@ static void window_advance(struct stream *self, const struct item *item)
         self->options.max_messages--;
 }
 
+/* The window gave an error. A message that Lite3 cannot hold is one, and is passed over. */
+static void window_fail(struct stream *self, const plsm_error_t *err)
+{
+    if (err->kind == PLSM_ERROR_USAGE && err->has_seq != 0) {
+        self->options.since_seq = err->seq + 1;
+        self->options.has_since = 1;
+    }
+}
+
 /* The window gave nothing: the stream is at its end, or goes on in another one. */
 static int window_renew(struct stream *self)
 {
@@ -243,6 +252,8 @@ static int stream_step(struct stream *self, uint64_t wait_ms, struct item *item)
     handle_unref(handle);
     if (r < 0) {
         self->ended = err != NULL && err->kind == PLSM_ERROR_RETENTION_GAP;
+        if (windows && err != NULL)
+            window_fail(self, err);
         return error_raise(err);
     }
     if (windows && r == STEP_ITEM)
