@@ -60,12 +60,12 @@ static int open_into(
     plsm_pool_t *native = NULL;
     plsm_error_t *err = NULL;
     int r;
-    Py_BEGIN_ALLOW_THREADS
-        if (how == CREATE)
-            r = library.pool_create(client->native, ref, size, &native, &err);
-        else
-            r = library.pool_open(client->native, ref, &native, &err);
-    Py_END_ALLOW_THREADS
+    PyThreadState *const gil = PyEval_SaveThread();
+    if (how == CREATE)
+        r = library.pool_create(client->native, ref, size, &native, &err);
+    else
+        r = library.pool_open(client->native, ref, &native, &err);
+    PyEval_RestoreThread(gil);
     Py_DECREF(bytes);
     if (r != 0)
         return error_raise(err);
@@ -128,9 +128,9 @@ static PyObject *client_list_pools(PyObject *self, PyObject *ignored)
         plsm_buf_t names = {NULL, 0};
         plsm_error_t *err = NULL;
         int r;
-        Py_BEGIN_ALLOW_THREADS
-            r = library.pool_list(client->native, &names, &err);
-        Py_END_ALLOW_THREADS
+        PyThreadState *const gil = PyEval_SaveThread();
+        r = library.pool_list(client->native, &names, &err);
+        PyEval_RestoreThread(gil);
         if (r == 0)
             list = names_list(&names);
         else
@@ -150,9 +150,9 @@ static PyObject *client_delete_pool(PyObject *self, PyObject *pool_ref)
     int r = -1;
     if (bytes != NULL) {
         plsm_error_t *err = NULL;
-        Py_BEGIN_ALLOW_THREADS
-            r = library.pool_delete(client->native, PyBytes_AsString(bytes), &err);
-        Py_END_ALLOW_THREADS
+        PyThreadState *const gil = PyEval_SaveThread();
+        r = library.pool_delete(client->native, PyBytes_AsString(bytes), &err);
+        PyEval_RestoreThread(gil);
         Py_DECREF(bytes);
         if (r != 0)
             error_raise(err);

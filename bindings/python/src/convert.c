@@ -43,8 +43,8 @@ int convert_arguments(const char *method, PyObject *const *args, Py_ssize_t n_ar
     for (; names[n_names] != NULL; n_names++)
         out[n_names] = n_names < n_args ? args[n_names] : NULL;
     if (n_args > n_names) {
-        PyErr_Format(PyExc_TypeError, "%s() takes %d arguments but %zd were given", method, n_names,
-            n_args);
+        PyErr_Format(
+            PyExc_TypeError, "%s() takes %d arguments but %zd were given", method, n_names, n_args);
         return -1;
     }
     if (keywords != NULL && arguments_by_keyword(method, args + n_args, keywords, names, out) < 0)
@@ -182,16 +182,17 @@ void tags_fini(struct tags *tags)
 
 PyObject *convert_buffer(plsm_buf_t *buffer)
 {
-    PyObject *bytes = PyBytes_FromStringAndSize((const char *)buffer->data, (Py_ssize_t)buffer->len);
+    PyObject *bytes =
+        PyBytes_FromStringAndSize((const char *)buffer->data, (Py_ssize_t)buffer->len);
     library.buf_free(buffer);
     return bytes;
 }
 
-PyObject *convert_frame(plsm_lite3_frame_t *frame)
+PyObject *convert_frame(struct frame *frame)
 {
     PyObject *result = Py_BuildValue("(KKIy#)", (unsigned long long)frame->seq,
         (unsigned long long)frame->timestamp_ns, (unsigned)frame->flags,
         (const char *)frame->payload.data, (Py_ssize_t)frame->payload.len);
-    library.lite3_frame_free(frame);
+    library.lite3_frame_free((struct plsm_lite3_frame *)frame);
     return result;
 }

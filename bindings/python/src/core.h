@@ -130,8 +130,16 @@ struct tags {
 int tags_init(struct tags *tags, PyObject *source);
 void tags_fini(struct tags *tags);
 
+/* What struct plsm_lite3_frame is. */
+struct frame {
+    uint64_t seq;
+    uint64_t timestamp_ns;
+    uint32_t flags;
+    plsm_buf_t payload;
+};
+
 /* (seq, timestamp_ns, flags, payload) of a frame, which is freed. */
-PyObject *convert_frame(plsm_lite3_frame_t *frame);
+PyObject *convert_frame(struct frame *frame);
 
 /* The bytes of a buffer, which is freed. */
 PyObject *convert_buffer(plsm_buf_t *buffer);
@@ -168,8 +176,7 @@ void handle_unref(struct handle *handle); /* NULL: nothing */
 
 /* What Client, Pool and the streams begin with. */
 struct object {
-    PyObject_HEAD
-    struct handle *handle; /* NULL: closed, or never opened */
+    PyObject_HEAD struct handle *handle; /* NULL: closed, or never opened */
 };
 
 /* A new reference to the handle of an object; NULL with the error `plasmite: WHAT is closed`. */

@@ -49,10 +49,11 @@ static int text_put(struct text *text, const char *bytes, size_t len)
 static size_t escape(unsigned char c, char *out)
 {
     static const char hex[] = "0123456789abcdef";
-    static const char short_names[] = "btn?fr"; /* of 8 to 13; 11 has none */
+    static const char controls[] = "\b\t\n\f\r\"\\", names[] = "btnfr\"\\";
+    const char *known = c != 0 ? strchr(controls, c) : NULL;
     out[0] = '\\';
-    if (c >= 0x20 || (c >= 8 && c <= 13 && c != 11)) {
-        out[1] = (char)(c >= 0x20 ? c : short_names[c - 8]);
+    if (known != NULL) {
+        out[1] = names[known - controls];
         return 2;
     }
     memcpy(out + 1, "u00", 3);

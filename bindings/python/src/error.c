@@ -72,8 +72,8 @@ int error_raise(plsm_error_t *err)
 
 int error_raise_text(plsm_error_kind_t kind, const char *message)
 {
-    return error_raise_arguments(Py_BuildValue(
-        "(isOOOO)", (int)kind, message, Py_None, Py_None, Py_None, Py_None));
+    return error_raise_arguments(
+        Py_BuildValue("(isOOOO)", (int)kind, message, Py_None, Py_None, Py_None, Py_None));
 }
 
 int error_raise_closed(const char *what)

@@ -31,8 +31,8 @@ static int input_init_json(struct input *input, PyObject *source, bool encode)
 }
 
 /* Released with input_fini() in any case. */
-static int input_init(struct input *input, PyObject *source, bool encode, PyObject *tags,
-    PyObject *durability)
+static int input_init(
+    struct input *input, PyObject *source, bool encode, PyObject *tags, PyObject *durability)
 {
     input->payload = NULL;
     input->text.data = input->text.inline_data;
@@ -59,10 +59,10 @@ static PyObject *append_message(struct handle *pool, struct input *input)
     plsm_buf_t message = {NULL, 0};
     plsm_error_t *err = NULL;
     int r;
-    Py_BEGIN_ALLOW_THREADS
-        r = library.pool_append_json(pool->native, json, len, input->tags.data, input->tags.len,
-            input->durability, &message, &err);
-    Py_END_ALLOW_THREADS
+    PyThreadState *const gil = PyEval_SaveThread();
+    r = library.pool_append_json(pool->native, json, len, input->tags.data, input->tags.len,
+        input->durability, &message, &err);
+    PyEval_RestoreThread(gil);
     if (r == 0)
         return convert_buffer(&message);
     error_raise(err);
@@ -79,10 +79,10 @@ static PyObject *append_seq(struct handle *pool, struct input *input)
     uint64_t seq = 0;
     plsm_error_t *err = NULL;
     int r;
-    Py_BEGIN_ALLOW_THREADS
-        r = library.pool_append_json_seq(pool->native, json, len, input->tags.data,
-            input->tags.len, input->durability, &seq, NULL, &err);
-    Py_END_ALLOW_THREADS
+    PyThreadState *const gil = PyEval_SaveThread();
+    r = library.pool_append_json_seq(pool->native, json, len, input->tags.data, input->tags.len,
+        input->durability, &seq, NULL, &err);
+    PyEval_RestoreThread(gil);
     if (r == 0)
         return PyLong_FromUnsignedLongLong(seq);
     error_raise(err);
@@ -106,8 +106,8 @@ static PyObject *pool_append(PyObject *self, PyObject *const *args, Py_ssize_t n
         return NULL;
     const char *const names[] = {append->first, "tags", "durability", NULL};
     PyObject *values[3], *result = NULL;
-    if (convert_arguments(
-            append->name, args, n_args, keywords, names, append->n_needed, values) == 0) {
+    if (convert_arguments(append->name, args, n_args, keywords, names, append->n_needed, values) ==
+        0) {
         struct input input;
         if (input_init(&input, values[0], append->encode, values[1], values[2]) == 0)
             result = append->append(pool, &input);
@@ -147,9 +147,9 @@ static PyObject *append_lite3(struct handle *pool, PyObject *payload, uint32_t d
     uint64_t seq = 0;
     plsm_error_t *err = NULL;
     int r;
-    Py_BEGIN_ALLOW_THREADS
-        r = library.pool_append_lite3(pool->native, bytes, len, durability, &seq, &err);
-    Py_END_ALLOW_THREADS
+    PyThreadState *const gil = PyEval_SaveThread();
+    r = library.pool_append_lite3(pool->native, bytes, len, durability, &seq, &err);
+    PyEval_RestoreThread(gil);
     if (r == 0)
         return PyLong_FromUnsignedLongLong(seq);
     error_raise(err);
@@ -189,10 +189,9 @@ static PyObject *append_batch(struct handle *pool, struct input *inputs, size_t 
     uint64_t seq = 0;
     plsm_error_t *err = NULL;
     int r;
-    Py_BEGIN_ALLOW_THREADS
-        r = library.pool_append_batch(
-            pool->native, batch, n_inputs, inputs[0].durability, &seq, &err);
-    Py_END_ALLOW_THREADS
+    PyThreadState *const gil = PyEval_SaveThread();
+    r = library.pool_append_batch(pool->native, batch, n_inputs, inputs[0].durability, &seq, &err);
+    PyEval_RestoreThread(gil);
     PyMem_Free(batch);
     if (r == 0)
         return PyLong_FromUnsignedLongLong(seq);
@@ -250,9 +249,9 @@ static PyObject *pool_get_json(PyObject *self, PyObject *seq_object)
         plsm_buf_t message = {NULL, 0};
         plsm_error_t *err = NULL;
         int r;
-        Py_BEGIN_ALLOW_THREADS
-            r = library.pool_get_json(pool->native, seq, &message, &err);
-        Py_END_ALLOW_THREADS
+        PyThreadState *const gil = PyEval_SaveThread();
+        r = library.pool_get_json(pool->native, seq, &message, &err);
+        PyEval_RestoreThread(gil);
         if (r == 0)
             result = convert_buffer(&message);
         else
@@ -270,12 +269,12 @@ static PyObject *pool_get_lite3(PyObject *self, PyObject *seq_object)
     PyObject *result = NULL;
     uint64_t seq;
     if (convert_u64(seq_object, "seq", &seq) == 0 && library_needs(pool_get_lite3) == 0) {
-        plsm_lite3_frame_t frame;
+        struct frame frame;
         plsm_error_t *err = NULL;
         int r;
-        Py_BEGIN_ALLOW_THREADS
-            r = library.pool_get_lite3(pool->native, seq, &frame, &err);
-        Py_END_ALLOW_THREADS
+        PyThreadState *const gil = PyEval_SaveThread();
+        r = library.pool_get_lite3(pool->native, seq, (struct plsm_lite3_frame *)&frame, &err);
+        PyEval_RestoreThread(gil);
         if (r == 0)
             result = convert_frame(&frame);
         else
@@ -294,9 +293,9 @@ static PyObject *pool_flush(PyObject *self, PyObject *ignored)
     int r = library_needs(pool_flush);
     if (r == 0) {
         plsm_error_t *err = NULL;
-        Py_BEGIN_ALLOW_THREADS
-            r = library.pool_flush(pool->native, &err);
-        Py_END_ALLOW_THREADS
+        PyThreadState *const gil = PyEval_SaveThread();
+        r = library.pool_flush(pool->native, &err);
+        PyEval_RestoreThread(gil);
         if (r != 0)
             error_raise(err);
     }
@@ -333,9 +332,9 @@ static PyObject *pool_info(PyObject *self, PyObject *ignored)
         plsm_pool_info_t info = {.struct_size = sizeof(info)};
         plsm_error_t *err = NULL;
         int r;
-        Py_BEGIN_ALLOW_THREADS
-            r = library.pool_info(pool->native, &info, &err);
-        Py_END_ALLOW_THREADS
+        PyThreadState *const gil = PyEval_SaveThread();
+        r = library.pool_info(pool->native, &info, &err);
+        PyEval_RestoreThread(gil);
         if (r == 0)
             result = convert_info(&info);
         else
@@ -356,9 +355,9 @@ static PyObject *pool_verify(PyObject *self, PyObject *ignored)
         plsm_buf_t report = {NULL, 0};
         plsm_error_t *err = NULL;
         int r;
-        Py_BEGIN_ALLOW_THREADS
-            r = library.pool_verify(pool->native, &report, &err);
-        Py_END_ALLOW_THREADS
+        PyThreadState *const gil = PyEval_SaveThread();
+        r = library.pool_verify(pool->native, &report, &err);
+        PyEval_RestoreThread(gil);
         if (r == 0)
             result = convert_buffer(&report);
         else
@@ -396,8 +395,7 @@ static PyMethodDef pool_methods[] = {
     {"append_lite3", FAST(pool_append_lite3), WITH_KEYWORDS,
         "append_lite3($self, payload, durability)\n--\n\n"
         "Appends a Lite3 payload, which is checked; returns the seq."},
-    {"get_json", pool_get_json, METH_O,
-        "get_json($self, seq)\n--\n\nOne message, as JSON bytes."},
+    {"get_json", pool_get_json, METH_O, "get_json($self, seq)\n--\n\nOne message, as JSON bytes."},
     {"_get_lite3", pool_get_lite3, METH_O, NULL},
     {"flush", pool_flush, METH_NOARGS,
         "flush($self)\n--\n\nReturns when all appended so far survives a power loss."},

@@ -33,7 +33,7 @@ struct stream {
 /* A message of either kind. */
 struct item {
     plsm_buf_t json;
-    plsm_lite3_frame_t frame;
+    struct frame frame;
 };
 
 enum step { STEP_END, STEP_ITEM, STEP_NOTHING }; /* or -1, with a native error */
@@ -88,13 +88,13 @@ static int stream_open_native(
     plsm_error_t *err = NULL;
     const bool is_lite3 = self->is_lite3;
     int r;
-    Py_BEGIN_ALLOW_THREADS
-        if (is_lite3)
-            r = library.lite3_stream_open_ex(
-                pool->native, options, (plsm_lite3_stream_t **)&native, &err);
-        else
-            r = library.stream_open_ex(pool->native, options, (plsm_stream_t **)&native, &err);
-    Py_END_ALLOW_THREADS
+    PyThreadState *const gil = PyEval_SaveThread();
+    if (is_lite3)
+        r = library.lite3_stream_open_ex(
+            pool->native, options, (struct plsm_lite3_stream **)&native, &err);
+    else
+        r = library.stream_open_ex(pool->native, options, (plsm_stream_t **)&native, &err);
+    PyEval_RestoreThread(gil);
     if (r != 0)
         return error_raise(err);
     struct handle *handle = handle_new(native, is_lite3 ? free_lite3_stream : free_stream);
@@ -132,21 +132,20 @@ static int stream_start(struct stream *self, struct handle *pool)
     return stream_open_window(self);
 }
 
-static int convert_options(PyObject **values, plsm_stream_options_t *options)
+static int convert_options(PyObject **values, plsm_stream_options_t *to)
 {
-    options->struct_size = sizeof(*options);
-    if (convert_optional_u64(
-            values[0], "since_seq", &options->since_seq, &options->has_since) < 0 ||
-        convert_optional_u64(
-            values[1], "max_messages", &options->max_messages, &options->has_max) < 0 ||
-        convert_optional_u64(
-            values[2], "timeout_ms", &options->timeout_ms, &options->has_timeout) < 0)
+    to->struct_size = sizeof(*to);
+    if (convert_optional_u64(values[0], "since_seq", &to->since_seq, &to->has_since) < 0)
+        return -1;
+    if (convert_optional_u64(values[1], "max_messages", &to->max_messages, &to->has_max) < 0)
+        return -1;
+    if (convert_optional_u64(values[2], "timeout_ms", &to->timeout_ms, &to->has_timeout) < 0)
         return -1;
     if (!PyBool_Check(values[3])) {
         PyErr_SetString(PyExc_TypeError, "error_on_gap must be a bool");
         return -1;
     }
-    options->gap_policy = values[3] == Py_True ? PLSM_GAP_ERROR : PLSM_GAP_CONTINUE;
+    to->gap_policy = values[3] == Py_True ? PLSM_GAP_ERROR : PLSM_GAP_CONTINUE;
     return 0;
 }
 
@@ -190,8 +189,9 @@ static uint64_t message_seq(const plsm_buf_t *message)
 /* Takes from the present window; without the GIL. */
 static int window_take(void *native, bool is_lite3, struct item *item, plsm_error_t **err)
 {
-    const int r = is_lite3 ? library.lite3_stream_next(native, &item->frame, err)
-                           : library.stream_next(native, &item->json, err);
+    const int r =
+        is_lite3 ? library.lite3_stream_next(native, (struct plsm_lite3_frame *)&item->frame, err)
+                 : library.stream_next(native, &item->json, err);
     return r > 0 ? STEP_ITEM : r < 0 ? -1 : STEP_NOTHING;
 }
 
@@ -243,12 +243,12 @@ static int stream_step(struct stream *self, uint64_t wait_ms, struct item *item)
     plsm_error_t *err = NULL;
     const bool windows = self->pool != NULL, is_lite3 = self->is_lite3;
     int r;
-    Py_BEGIN_ALLOW_THREADS
-        if (windows)
-            r = window_take(handle->native, is_lite3, item, &err);
-        else
-            r = wait_take(handle->native, wait_ms, item, &err);
-    Py_END_ALLOW_THREADS
+    PyThreadState *const gil = PyEval_SaveThread();
+    if (windows)
+        r = window_take(handle->native, is_lite3, item, &err);
+    else
+        r = wait_take(handle->native, wait_ms, item, &err);
+    PyEval_RestoreThread(gil);
     handle_unref(handle);
     if (r < 0) {
         self->ended = err != NULL && err->kind == PLSM_ERROR_RETENTION_GAP;
@@ -365,13 +365,13 @@ static PyObject *stream_next_view(PyObject *object, PyObject *ignored)
         struct handle *handle = handle_ref(self->base.handle);
         plsm_view_t view = {0};
         plsm_error_t *err = NULL;
-        Py_BEGIN_ALLOW_THREADS
-            r = library.stream_wait(handle->native, SLICE_MS, &err);
-            if (r > 0)
-                r = library.stream_next_view(handle->native, &view, &err);
-            else if (r == 0)
-                r = STEP_NOTHING;
-        Py_END_ALLOW_THREADS
+        PyThreadState *const gil = PyEval_SaveThread();
+        r = library.stream_wait(handle->native, SLICE_MS, &err);
+        if (r > 0)
+            r = library.stream_next_view(handle->native, &view, &err);
+        else if (r == 0)
+            r = STEP_NOTHING;
+        PyEval_RestoreThread(gil);
         if (r < 0)
             error_raise(err);
         else if (r == STEP_ITEM)
@@ -433,9 +433,9 @@ static PyObject *stream_set(PyObject *self, PyObject *value, const char *name, s
         return NULL;
     plsm_error_t *err = NULL;
     int r;
-    Py_BEGIN_ALLOW_THREADS
-        r = set(handle->native, number, &err);
-    Py_END_ALLOW_THREADS
+    PyThreadState *const gil = PyEval_SaveThread();
+    r = set(handle->native, number, &err);
+    PyEval_RestoreThread(gil);
     return stream_done(handle, r, err);
 }
 
@@ -494,9 +494,9 @@ static PyObject *stream_filter(PyObject *self, PyObject *value)
         return NULL;
     plsm_error_t *err = NULL;
     int r;
-    Py_BEGIN_ALLOW_THREADS
-        r = library.stream_filter(handle->native, text, &err); /* may start libjq */
-    Py_END_ALLOW_THREADS
+    PyThreadState *const gil = PyEval_SaveThread();
+    r = library.stream_filter(handle->native, text, &err); /* may start libjq */
+    PyEval_RestoreThread(gil);
     return stream_done(handle, r, err);
 }
 

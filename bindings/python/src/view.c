@@ -4,6 +4,8 @@
  * mapped as long as the view, or a memoryview of it, lives, also when the stream was closed. */
 #include "core.h"
 
+#include <string.h>
+
 #if PY_VERSION_HEX < 0x030B0000 && defined(Py_LIMITED_API)
 #error "Python 3.10 has no buffers in its limited API: build without Py_LIMITED_API"
 #endif
@@ -11,8 +13,7 @@
 PyTypeObject *view_type;
 
 struct view_object {
-    PyObject_HEAD
-    struct handle *stream;
+    PyObject_HEAD struct handle *stream;
     plsm_view_t view;
 };
 
@@ -30,8 +31,9 @@ PyObject *view_new(struct handle *stream, const plsm_view_t *view)
 static int view_get_buffer(PyObject *self, Py_buffer *buffer, int flags)
 {
     const plsm_view_t *view = &((struct view_object *)self)->view;
-    return PyBuffer_FillInfo(
-        buffer, self, (void *)(uintptr_t)view->data, (Py_ssize_t)view->data_len, 1, flags);
+    void *data; /* without the const, which the buffer has as a flag */
+    memcpy(&data, &view->data, sizeof(data));
+    return PyBuffer_FillInfo(buffer, self, data, (Py_ssize_t)view->data_len, 1, flags);
 }
 
 /* Made by streams alone. */
@@ -46,8 +48,7 @@ static PyObject *view_valid(PyObject *self, PyObject *ignored)
 {
     (void)ignored;
     const struct view_object *object = (struct view_object *)self;
-    return PyBool_FromLong(
-        library.stream_view_valid(object->stream->native, &object->view) == 1);
+    return PyBool_FromLong(library.stream_view_valid(object->stream->native, &object->view) == 1);
 }
 
 static PyObject *view_seq(PyObject *self, void *ignored)

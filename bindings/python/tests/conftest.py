@@ -15,6 +15,13 @@ os.environ.setdefault("PLASMITE_LIB_DIR", str(BUILD))
 os.environ.setdefault("PLASMITE_BIN", str(BUILD / "plasmite"))
 
 
+LIBRARY = Path(os.environ["PLASMITE_LIB_DIR"]) / "libplasmite.so"
+needs_lite3 = pytest.mark.skipif(
+    LIBRARY.exists() and b"plsm_pool_append_lite3" not in LIBRARY.read_bytes(),
+    reason="this libplasmite has no functions for Lite3",
+)
+
+
 @pytest.fixture
 def client(tmp_path):
     from plasmite import Client

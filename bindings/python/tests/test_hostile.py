@@ -12,6 +12,7 @@ import time
 import pytest
 
 import plasmite
+from conftest import needs_lite3
 from plasmite import Client, PlasmiteError, UsageError
 
 LONG_MS = 60_000
@@ -82,6 +83,7 @@ def test_close_ends_a_wait_in_another_thread(pool, method):
     assert results == [None]
 
 
+@needs_lite3
 def test_close_ends_a_wait_for_lite3(pool):
     stream = pool.open_lite3_stream()
     results = []
@@ -178,7 +180,9 @@ with Client(sys.argv[1]) as client, client.pool("a") as pool:
 """
 
 
-@pytest.mark.parametrize("wait", WAITS)
+@pytest.mark.parametrize(
+    "wait", [pytest.param(w, marks=needs_lite3 if w == "lite3" else ()) for w in WAITS]
+)
 def test_ctrl_c_ends_a_wait(tmp_path, wait):
     child = subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED.replace("WAIT", WAITS[wait]), tmp_path],
@@ -418,7 +422,9 @@ asyncio.run(main())
 }
 
 
-@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize(
+    "end", [pytest.param(e, marks=needs_lite3 if "lite3" in e else ()) for e in ENDS]
+)
 def test_the_interpreter_ends_quietly(tmp_path, run_python, end):
     begin = """
 import sys

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 import pytest
 
 import plasmite
+from conftest import needs_lite3
 from plasmite import (
     Durability,
     ErrorKind,
@@ -371,14 +372,9 @@ def test_verify_finds_damage(pool):
 
 # Lite3 ------------------------------------------------------------------------------------------
 
-import os  # INTERIM
-
-lite3 = pytest.mark.skipif(
-    b"plsm_pool_append_lite3" not in open(os.environ["PLASMITE_LIB_DIR"] + "/libplasmite.so", "rb").read(), reason="interim"
-)
 
 
-@lite3
+@needs_lite3
 def test_lite3_round_trip(pool):
     message = pool.append({"n": 1, "text": "é"}, ["t"])
     frame = pool.get_lite3(1)
@@ -392,7 +388,7 @@ def test_lite3_round_trip(pool):
         assert pool.get(seq).tags == ["t"]
 
 
-@lite3
+@needs_lite3
 def test_lite3_refuses(pool):
     with pytest.raises(PlasmiteError):
         pool.append_lite3(b"\x01", Durability.FAST)
@@ -411,7 +407,7 @@ def test_lite3_refuses(pool):
         pool.get_lite3(-1)
 
 
-@lite3
+@needs_lite3
 def test_lite3_streams(pool):
     for n in range(5):
         pool.append({"n": n})
