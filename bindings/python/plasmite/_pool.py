@@ -183,7 +183,13 @@ class Pool(_core.Pool):
         """
         required = None if tags is None else list(tags)
         native_max = None if required else max_messages
-        with self.open_stream(since_seq, native_max, timeout_ms, error_on_gap) as stream:
+        stream = self.open_stream(
+            since_seq=since_seq,
+            max_messages=native_max,
+            timeout_ms=timeout_ms,
+            error_on_gap=error_on_gap,
+        )
+        try:
             left = _check_max(max_messages) if required else None
             while left != 0 and (raw := stream.next_json()) is not None:
                 message = message_from_pool(raw)
@@ -191,6 +197,8 @@ class Pool(_core.Pool):
                     continue
                 yield message
                 left = None if left is None else left - 1
+        finally:
+            stream.close()
 
     def replay(
         self,
