@@ -13,6 +13,7 @@ from types import ModuleType
 
 from ._errors import make_error
 
+_PACKAGE_NAME = __name__.rpartition(".")[0]
 _PACKAGE = Path(__file__).resolve().parent
 _LIBRARY_NAMES = ("plasmite.dll", "libplasmite.dylib", "libplasmite.so")
 
@@ -42,7 +43,7 @@ def _module_file() -> Path | None:
 
 def _load_module() -> ModuleType:
     """plasmite._core: beside this file where it was installed, else from a build folder."""
-    name = f"{__package__}._core"
+    name = f"{_PACKAGE_NAME}._core"
     if name in sys.modules or importlib.util.find_spec(name) is not None:
         return importlib.import_module(name)
     file = _module_file()
@@ -63,6 +64,7 @@ def _load_module() -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
+    setattr(sys.modules[_PACKAGE_NAME], "_core", module)
     return module
 
 
