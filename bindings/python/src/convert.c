@@ -188,11 +188,11 @@ PyObject *convert_buffer(plsm_buf_t *buffer)
     return bytes;
 }
 
-PyObject *convert_frame(struct frame *frame)
+PyObject *convert_frame(plsm_lite3_frame_t *frame)
 {
     PyObject *result = Py_BuildValue("(KKIy#)", (unsigned long long)frame->seq,
         (unsigned long long)frame->timestamp_ns, (unsigned)frame->flags,
         (const char *)frame->payload.data, (Py_ssize_t)frame->payload.len);
-    library.lite3_frame_free((struct plsm_lite3_frame *)frame);
+    library.lite3_frame_free(frame);
     return result;
 }

@@ -15,7 +15,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "draft.h"
+#include "plasmite.h"
 
 #include <stdbool.h>
 
@@ -130,16 +130,8 @@ struct tags {
 int tags_init(struct tags *tags, PyObject *source);
 void tags_fini(struct tags *tags);
 
-/* What struct plsm_lite3_frame is. */
-struct frame {
-    uint64_t seq;
-    uint64_t timestamp_ns;
-    uint32_t flags;
-    plsm_buf_t payload;
-};
-
 /* (seq, timestamp_ns, flags, payload) of a frame, which is freed. */
-PyObject *convert_frame(struct frame *frame);
+PyObject *convert_frame(plsm_lite3_frame_t *frame);
 
 /* The bytes of a buffer, which is freed. */
 PyObject *convert_buffer(plsm_buf_t *buffer);

@@ -269,11 +269,11 @@ static PyObject *pool_get_lite3(PyObject *self, PyObject *seq_object)
     PyObject *result = NULL;
     uint64_t seq;
     if (convert_u64(seq_object, "seq", &seq) == 0 && library_needs(pool_get_lite3) == 0) {
-        struct frame frame;
+        plsm_lite3_frame_t frame;
         plsm_error_t *err = NULL;
         int r;
         PyThreadState *const gil = PyEval_SaveThread();
-        r = library.pool_get_lite3(pool->native, seq, (struct plsm_lite3_frame *)&frame, &err);
+        r = library.pool_get_lite3(pool->native, seq, &frame, &err);
         PyEval_RestoreThread(gil);
         if (r == 0)
             result = convert_frame(&frame);

@@ -33,7 +33,7 @@ struct stream {
 /* A message of either kind. */
 struct item {
     plsm_buf_t json;
-    struct frame frame;
+    plsm_lite3_frame_t frame;
 };
 
 enum step { STEP_END, STEP_ITEM, STEP_NOTHING }; /* or -1, with a native error */
@@ -91,7 +91,7 @@ static int stream_open_native(
     PyThreadState *const gil = PyEval_SaveThread();
     if (is_lite3)
         r = library.lite3_stream_open_ex(
-            pool->native, options, (struct plsm_lite3_stream **)&native, &err);
+            pool->native, options, (plsm_lite3_stream_t **)&native, &err);
     else
         r = library.stream_open_ex(pool->native, options, (plsm_stream_t **)&native, &err);
     PyEval_RestoreThread(gil);
@@ -189,9 +189,8 @@ static uint64_t message_seq(const plsm_buf_t *message)
 /* Takes from the present window; without the GIL. */
 static int window_take(void *native, bool is_lite3, struct item *item, plsm_error_t **err)
 {
-    const int r =
-        is_lite3 ? library.lite3_stream_next(native, (struct plsm_lite3_frame *)&item->frame, err)
-                 : library.stream_next(native, &item->json, err);
+    const int r = is_lite3 ? library.lite3_stream_next(native, &item->frame, err)
+                           : library.stream_next(native, &item->json, err);
     return r > 0 ? STEP_ITEM : r < 0 ? -1 : STEP_NOTHING;
 }
 

@@ -6,6 +6,7 @@ import enum
 import json
 import math
 import pickle
+import threading
 from datetime import datetime, timezone
 
 import pytest
@@ -418,3 +419,20 @@ def test_lite3_streams(pool):
     with pytest.raises(PlasmiteError, match="^plasmite: stream is closed$"):
         stream.next()
     assert pool.open_lite3_stream(9999, 1, 10).next() is None
+
+
+@needs_lite3
+def test_lite3_streams_pass_over_what_lite3_cannot_hold(pool):
+    """Once, also after the stream was opened anew behind the scenes while it waited."""
+    deep = {}
+    for _ in range(40):
+        deep = {"a": deep}
+    assert pool.append(deep).seq == 1
+    with pool.open_lite3_stream(since_seq=1) as stream:
+        with pytest.raises(UsageError) as error:
+            stream.next()
+        assert error.value.seq == 1
+        later = threading.Timer(0.3, pool.append, [{"n": 2}])
+        later.start()
+        assert stream.next().seq == 2
+        later.join()
