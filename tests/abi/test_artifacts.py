@@ -161,6 +161,40 @@ def test_program_links_with_an_installed_and_moved_tree(installed, tmp_path, lib
     assert output(tmp_path / "main", env=environment) == "0.8.0\n"
 
 
+CMAKE = """
+cmake_minimum_required(VERSION 3.13)
+project(demo C)
+find_package(Plasmite {version} REQUIRED)
+add_executable(shared main.c)
+target_link_libraries(shared Plasmite::plasmite)
+add_executable(static main.c)
+target_link_libraries(static Plasmite::plasmite_static)
+"""
+
+
+def test_cmake_finds_an_installed_and_moved_tree(installed, tmp_path):
+    if shutil.which("cmake") is None:
+        pytest.skip("no cmake")
+    (tmp_path / "main.c").write_text(PROGRAM)
+    (tmp_path / "CMakeLists.txt").write_text(CMAKE.format(version="0.8"))
+    output("cmake", f"-DPlasmite_DIR={installed}/lib/cmake/Plasmite", "-S", tmp_path, "-B", tmp_path / "build")
+    output("cmake", "--build", tmp_path / "build")
+    assert output(tmp_path / "build/shared") == "0.8.0\n"
+    assert output(tmp_path / "build/static") == "0.8.0\n"
+    assert dynamic(tmp_path / "build/shared", "NEEDED")[0] == "libplasmite.so"
+
+
+@pytest.mark.parametrize("version", ["0.9", "0.7", "1.0", "0.8.1"])
+def test_cmake_refuses_versions_that_do_not_fit(installed, tmp_path, version):
+    if shutil.which("cmake") is None:
+        pytest.skip("no cmake")
+    (tmp_path / "main.c").write_text(PROGRAM)
+    (tmp_path / "CMakeLists.txt").write_text(CMAKE.format(version=version))
+    command = ["cmake", f"-DPlasmite_DIR={installed}/lib/cmake/Plasmite", "-S", tmp_path, "-B", tmp_path / "build"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode != 0 and "version" in done.stderr
+
+
 def test_every_function_has_an_installed_manual_page(installed):
     for function in sorted(declared()):
         page = installed / "share/man/man3" / f"{function}.3"
