@@ -216,3 +216,16 @@ def test_example_of_the_manual_works(installed, tmp_path):
     assert re.fullmatch(
         r'{"seq":1,"time":"[^"]*Z","meta":{"tags":\[\]},"data":{"msg":"hello"}}\n', printed
     )
+
+
+def test_example_of_the_c_page_works(installed, tmp_path):
+    example = re.search(r"```c\n(.*?)```", (ROOT / "docs/c.md").read_text(), re.DOTALL)[1]
+    (tmp_path / "main.c").write_text(example)
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(installed / "lib/pkgconfig")}
+    build = "cc -Wall -Wextra -Werror main.c $(pkg-config --cflags --libs plasmite)"
+    subprocess.run(build, shell=True, cwd=tmp_path, env=environment, check=True)
+    environment = {**os.environ, "LD_LIBRARY_PATH": str(installed / "lib"), "HOME": str(tmp_path)}
+    printed = output(tmp_path / "a.out", cwd=tmp_path, env=environment)
+    assert re.fullmatch(
+        r'{"seq":1,"time":"[^"]*Z","meta":{"tags":\["work"\]},"data":{"task":"resize"}}\n', printed
+    )
