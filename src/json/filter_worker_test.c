@@ -2,6 +2,7 @@
 #include "json/filter_wire.h"
 
 #include "base/buf.h"
+#include "base/error.h"
 #include "base/limits.h"
 #include "base/scoped.h"
 #include "base/test.h"
@@ -13,7 +14,7 @@
 struct talk {
     int status; /* with which it ends */
     size_t answer_len;
-    uint8_t answer[1024];
+    uint8_t answer[2 * WIRE_TEXT_MAX];
 };
 
 /* Starts the program, says all of this, hears all that it answers. */
@@ -188,6 +189,72 @@ static void test_worker_refuses_what_is_not_its_protocol(void **state)
     }
 }
 
+/* No text is longer than a third of what an answer may hold, and none shorter than it must be. */
+static void test_worker_cuts_texts_where_it_must(void **state)
+{
+    (void)state;
+    static const char message[] = "invalid filter expression";
+    static const char cause[] = "input is not available in filters";
+    static const size_t cut = WIRE_TEXT_MAX / 3 - 1;
+    /* "in 'EXPRESSION', at column 1, 'EXPRESSION': CAUSE" */
+    static const size_t around = sizeof("in '', at column 1, '': ") - 1 + sizeof(cause) - 1;
+    static char expression[WIRE_TEXT_MAX];
+    scoped(buf_fini) struct buf said = {0};
+    struct talk *heard = malloc(sizeof(*heard));
+
+    assert_non_null(heard);
+    for (size_t hint_len = cut - 3; hint_len < cut + 5; hint_len += 2) {
+        const size_t len = (hint_len - around) / 2;
+        assert_int_equal(2 * len + around, hint_len);
+        memset(expression, ' ', sizeof(expression));
+        memcpy(expression, "input", 5);
+        expression[len] = '\0';
+        said.len = 0;
+        say_start(&said, WIRE_VERSION, (uint32_t)len, expression);
+        talk(&said, heard);
+        assert_int_equal(heard->status, 0);
+        const struct wire_answer answer = answer_at(heard, 0);
+        const char *text = (const char *)heard->answer + sizeof(answer);
+        const char *hint = text + sizeof(message) + sizeof(cause);
+        assert_int_equal(answer.result, -1);
+        assert_int_equal(answer.kind, PLSM_ERROR_USAGE);
+        assert_string_equal(text, message);
+        assert_string_equal(text + sizeof(message), cause);
+        assert_int_equal(strlen(hint), hint_len < cut ? hint_len : cut);
+        assert_int_equal(answer.text_len, sizeof(message) + sizeof(cause) + strlen(hint) + 1);
+        assert_int_equal(heard->answer_len, sizeof(answer) + answer.text_len);
+    }
+    free(heard);
+}
+
+/* Of any length, also of none: there is room for what ends it. */
+static void test_worker_takes_expressions_of_any_length(void **state)
+{
+    (void)state;
+    static char expression[600] = "true";
+    scoped(buf_fini) struct buf said = {0};
+    struct talk heard;
+
+    say_start(&said, WIRE_VERSION, 0, "");
+    talk(&said, &heard);
+    assert_int_equal(heard.status, 0);
+    assert_int_equal(answer_at(&heard, 0).result, -1);
+    assert_int_equal(answer_at(&heard, 0).kind, PLSM_ERROR_USAGE);
+    memset(expression + 4, ' ', sizeof(expression) - 5);
+    for (size_t len = 64; len <= 512; len *= 2) { /* as long as a buffer is */
+        char part[600];
+        snprintf(part, sizeof(part), "%.*s", (int)len, expression);
+        said.len = 0;
+        say_start(&said, WIRE_VERSION, (uint32_t)len, part);
+        say_message(&said, 0, 7, "{\"n\":1}");
+        talk(&said, &heard);
+        assert_int_equal(heard.status, 0);
+        assert_int_equal(heard.answer_len, 2 * sizeof(struct wire_answer));
+        assert_int_equal(answer_at(&heard, sizeof(struct wire_answer)).result, 1);
+    }
+}
+
 TESTS(test_worker_answers_until_the_stream_ends, test_worker_tells_errors_and_ends,
     test_worker_goes_on_after_a_message_with_an_error,
-    test_worker_ends_with_a_stream_that_breaks_off, test_worker_refuses_what_is_not_its_protocol)
+    test_worker_ends_with_a_stream_that_breaks_off, test_worker_refuses_what_is_not_its_protocol,
+    test_worker_cuts_texts_where_it_must, test_worker_takes_expressions_of_any_length)
