@@ -16,6 +16,7 @@ enum call { CALL_OPEN, CALL_FCNTL, CALL_FSYNC, CALL_FDATASYNC, CALL_SYNCFS, N_CA
 static bool interrupting;
 static bool refusing_unnamed; /* as some file systems refuse files without a name */
 static bool reading_short;
+static bool closing_stdin; /* another thread closes it, just before a descriptor is copied */
 static unsigned n_calls[N_CALLS];
 static unsigned n_short;
 
@@ -59,6 +60,8 @@ int test_fcntl(int fd, int command, ...)
     va_start(args, command);
     void *arg = va_arg(args, void *);
     va_end(args);
+    if (closing_stdin && command == F_DUPFD_CLOEXEC)
+        assert_int_equal(close(STDIN_FILENO), 0);
     return interrupted(CALL_FCNTL) ? -1 : NEXT("fcntl64", int, int, int, ...)(fd, command, arg);
 }
 
@@ -210,8 +213,30 @@ static void test_interrupt_leaves_a_superblock_read_in_part(void **state)
     pool_close(pool);
 }
 
+/* The copy of the pool's descriptor is then 0, and one like any other. */
+static void test_interrupt_of_standard_input_amid_a_repair(void **state)
+{
+    (void)state;
+    scoped(pool_repaired_fini) struct pool_repaired repaired = {0};
+    struct pool *pool = test_pool("stdin", 65536);
+    test_append(pool, "{\"a\":1}");
+    pool->ring[sizeof(struct frame_header)] ^= 1;
+    pool_close(pool);
+    const int kept = dup(STDIN_FILENO);
+    assert_true(kept > 0);
+    closing_stdin = true;
+    const int r = pool_repair(test_path("stdin"), NULL, &repaired, &test_error);
+    closing_stdin = false;
+    assert_int_equal(fcntl(STDIN_FILENO, F_GETFD), -1); /* and was given back */
+    assert_int_equal(dup2(kept, STDIN_FILENO), STDIN_FILENO);
+    assert_int_equal(close(kept), 0);
+    check_ok(r);
+    assert_int_equal(repaired.n_lost, 1);
+}
+
 TESTS(test_interrupt_of_creating_and_opening_is_no_error,
     test_interrupt_of_taking_a_lease_is_no_error,
     test_interrupt_of_asking_for_a_lease_makes_no_dead_owner_live,
     test_interrupt_of_asking_for_all_leases_delays_no_recovery,
-    test_interrupt_of_a_sync_is_no_failed_sync, test_interrupt_leaves_a_superblock_read_in_part)
+    test_interrupt_of_a_sync_is_no_failed_sync, test_interrupt_leaves_a_superblock_read_in_part,
+    test_interrupt_of_standard_input_amid_a_repair)
