@@ -16,6 +16,9 @@ enum call { CALL_OPEN, CALL_FCNTL, CALL_FSYNC, CALL_FDATASYNC, CALL_SYNCFS, N_CA
 static bool interrupting;
 static bool refusing_unnamed; /* as some file systems refuse files without a name */
 static bool reading_short;
+static bool refusing_locks;    /* as a file system without locks does */
+static unsigned failing_write; /* which of the writes fails; 0: none */
+static bool writing_short;
 static bool closing_stdin; /* another thread closes it, just before a descriptor is copied */
 static unsigned n_calls[N_CALLS];
 static unsigned n_short;
@@ -60,6 +63,10 @@ int test_fcntl(int fd, int command, ...)
     va_start(args, command);
     void *arg = va_arg(args, void *);
     va_end(args);
+    if (refusing_locks && (command == F_OFD_SETLK || command == F_OFD_GETLK)) {
+        errno = ENOLCK;
+        return -1;
+    }
     if (closing_stdin && command == F_DUPFD_CLOEXEC)
         assert_int_equal(close(STDIN_FILENO), 0);
     return interrupted(CALL_FCNTL) ? -1 : NEXT("fcntl64", int, int, int, ...)(fd, command, arg);
@@ -99,6 +106,17 @@ ssize_t test_pread_chk(int fd, void *data, size_t len, off_t offset, size_t room
 {
     assert_true(len <= room);
     return test_pread(fd, data, len, offset);
+}
+
+ssize_t test_pwrite(int, const void *, size_t, off_t) STANDS_FOR("pwrite64");
+ssize_t test_pwrite(int fd, const void *data, size_t len, off_t offset)
+{
+    if (failing_write != 0 && --failing_write == 0) {
+        errno = EIO;
+        return -1;
+    }
+    return NEXT("pwrite64", ssize_t, int, const void *, size_t, off_t)(
+        fd, data, writing_short && len > 4001 ? 4001 : len, offset);
 }
 
 static void interrupt(void)
@@ -234,9 +252,77 @@ static void test_interrupt_of_standard_input_amid_a_repair(void **state)
     assert_int_equal(repaired.n_lost, 1);
 }
 
+/* Locks that cannot be had are told, and never taken for granted. */
+static void test_interrupt_by_a_file_system_without_locks(void **state)
+{
+    (void)state;
+    struct pool *pool = NULL;
+    pool_close(test_pool("locks", 65536));
+    refusing_locks = true;
+    const int written = pool_open(test_path("locks"), POOL_WRITE, NULL, &pool, &test_error);
+    refusing_locks = false;
+    assert_int_equal(written, -1);
+    assert_string_equal(test_error->message, "failed to take a lease on the pool");
+    assert_string_equal(test_error->path, test_path("locks"));
+    check_fails(written, PLSM_ERROR_IO);
+
+    /* nor is an owner dead of whom nobody can ask */
+    const struct pool_open_options options = {.busy_timeout_ms = 30};
+    const struct message message = test_message("{}");
+    struct appended appended;
+    struct pool *owner = test_open(test_path("locks"), POOL_WRITE);
+    check_ok(pool_open(test_path("locks"), POOL_WRITE, &options, &pool, &test_error));
+    owner->control->lock = owner->lease;
+    refusing_locks = true;
+    const int appending = pool_append(pool, &message, 1, &appended, &test_error);
+    refusing_locks = false;
+    assert_int_equal(appending, POOL_BUSY);
+    owner->control->lock = 0;
+    pool_close(owner);
+    assert_int_equal(test_append(pool, "{}"), 1);
+    pool_close(pool);
+}
+
+/* Each write of a repair fails in turn: it is told, nothing is changed, and nothing left behind. */
+static void test_interrupt_of_a_write_amid_a_repair(void **state)
+{
+    (void)state;
+    char path[256];
+    unsigned n_failed = 0;
+    snprintf(path, sizeof(path), "%s", test_path("writes"));
+    struct pool *pool = test_pool("writes", 65536);
+    test_append(pool, "{\"a\":1}");
+    test_append(pool, "{\"a\":2}");
+    pool->ring[sizeof(struct frame_header)] ^= 1;
+    pool_close(pool);
+    for (unsigned n = 1; n < 100; n++) {
+        scoped(pool_repaired_fini) struct pool_repaired repaired = {0};
+        writing_short = n > 2;
+        failing_write = n > 2 ? 0 : n;
+        const int r = pool_repair(path, NULL, &repaired, &test_error);
+        writing_short = false;
+        if (n > 2) { /* in parts it is as good */
+            check_ok(r);
+            assert_int_equal(repaired.n_kept, 1);
+            assert_int_equal(unlink(repaired.copy_path), 0);
+            break;
+        }
+        assert_int_equal(failing_write, 0);
+        assert_int_equal(r, -1);
+        assert_string_equal(test_error->message, "failed to copy the pool");
+        check_fails(r, PLSM_ERROR_IO);
+        n_failed++;
+    }
+    assert_int_equal(n_failed, 2);
+    pool = test_open(path, POOL_WRITE);
+    assert_int_equal(test_append(pool, "{}"), 3);
+    pool_close(pool);
+}
+
 TESTS(test_interrupt_of_creating_and_opening_is_no_error,
     test_interrupt_of_taking_a_lease_is_no_error,
     test_interrupt_of_asking_for_a_lease_makes_no_dead_owner_live,
     test_interrupt_of_asking_for_all_leases_delays_no_recovery,
     test_interrupt_of_a_sync_is_no_failed_sync, test_interrupt_leaves_a_superblock_read_in_part,
-    test_interrupt_of_standard_input_amid_a_repair)
+    test_interrupt_of_standard_input_amid_a_repair, test_interrupt_by_a_file_system_without_locks,
+    test_interrupt_of_a_write_amid_a_repair)

@@ -54,6 +54,21 @@ static void test_hints_name_the_place(void **state)
         "in '$ENV | .a', at column 2, 'ENV | .a': $ENV is not available in filters");
 }
 
+/* What matches no boolean shows how it could be compared. */
+static void test_hints_show_a_comparison(void **state)
+{
+    (void)state;
+    scoped(plsm_error_free) plsm_error_t *err = NULL;
+    scoped(filter_free) struct filter *filter = NULL;
+    const struct filter_message message = {.seq = 1, .data = view_str("{\"n\":1}")};
+
+    assert_int_equal(filter_new(".data.n", &filter, &err), 0);
+    assert_int_equal(filter_match(filter, &message, &err), -1);
+    assert_string_equal(err->message, "filter expression must yield booleans");
+    assert_string_equal(
+        error_hint_of(err), "'.data.n' yields something else; compare it: '(.data.n) == ...'");
+}
+
 static void test_hints_name_the_place_that_libjq_means(void **state)
 {
     (void)state;
@@ -96,5 +111,5 @@ static void test_dots_before_brackets_are_read_by_any_libjq(void **state)
     }
 }
 
-TESTS(test_hints_name_the_place, test_hints_name_the_place_that_libjq_means,
-    test_dots_before_brackets_are_read_by_any_libjq)
+TESTS(test_hints_name_the_place, test_hints_show_a_comparison,
+    test_hints_name_the_place_that_libjq_means, test_dots_before_brackets_are_read_by_any_libjq)
