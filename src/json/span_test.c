@@ -254,6 +254,26 @@ static void test_damaged_escapes_are_no_content(void **state)
     }
 }
 
+/* To all who ask, a string ends where it is damaged. */
+static void test_damaged_strings_end_there(void **state)
+{
+    (void)state;
+    static const char *const endings[] = {"\\", "\\q", "\\u12", "\\u12g4", "\\x", "\\u"};
+    for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++) {
+        scoped(buf_fini) struct buf plain = {0};
+        char text[32];
+        snprintf(text, sizeof(text), "\"a\\u0062%s\"", endings[i]);
+        const struct json_value string = value_of(text);
+        if (json_string_length(string) != 2)
+            fail_msg("%s: %zu", text, json_string_length(string));
+        assert_int_equal(json_string_compare(string, value_of("\"ab\"")), 0);
+        assert_true(json_string_compare(string, value_of("\"ab\\u0000\"")) < 0);
+        assert_true(json_string_compare(string, value_of("\"aa\"")) > 0);
+        assert_int_equal(json_unescape(string, &plain), 0);
+        assert_true(view_equal(buf_view(&plain), view_str("ab")));
+    }
+}
+
 static void test_strings_compare_by_code_points(void **state)
 {
     (void)state;
@@ -360,6 +380,7 @@ TESTS(test_damaged_values_are_told, test_find_takes_the_last_of_equal_names,
     test_damaged_text_ends_the_search, test_truncated_text_is_not_read_beyond_its_end,
     test_finding_agrees_with_walking, test_walk_visits_members_and_elements_in_order,
     test_element_counts_from_both_ends, test_strings_are_unescaped,
-    test_damaged_escapes_are_no_content, test_strings_compare_by_code_points,
-    test_numbers_become_the_nearest_double, test_what_is_no_number_is_refused,
-    test_integers_are_exact_or_refused, test_numbers_do_not_depend_on_the_locale)
+    test_damaged_escapes_are_no_content, test_damaged_strings_end_there,
+    test_strings_compare_by_code_points, test_numbers_become_the_nearest_double,
+    test_what_is_no_number_is_refused, test_integers_are_exact_or_refused,
+    test_numbers_do_not_depend_on_the_locale)
