@@ -109,6 +109,14 @@ static void test_told_why_a_file_is_not_opened(void **state)
     assert_int_equal(truncate(path, 8191), 0);
     expect_told(pool_open(path, POOL_READ, NULL, &pool, &test_error), PLSM_ERROR_CORRUPT,
         "the file was truncated: it has 8191 of 8192 bytes", "%s", "");
+    assert_int_equal(truncate(path, FORMAT_HEADER_SIZE), 0);
+    expect_told(pool_open(path, POOL_READ, NULL, &pool, &test_error), PLSM_ERROR_CORRUPT,
+        "the file was truncated: it has 4096 of 8192 bytes", "%s", "");
+    for (off_t len = FORMAT_HEADER_SIZE - 1; len >= 0; len -= 91) {
+        assert_int_equal(truncate(path, len), 0);
+        expect_told(pool_open(path, POOL_READ, NULL, &pool, &test_error), PLSM_ERROR_CORRUPT,
+            "the file is too short to be a pool", "%s", "");
+    }
     assert_int_equal(unlink(path), 0);
     expect_told(pool_open(path, POOL_READ, NULL, &pool, &test_error), PLSM_ERROR_NOT_FOUND,
         "not found", "%s", "");
