@@ -103,6 +103,45 @@ static void test_repair_of_another_pools_messages(void **state)
     pool_repaired_fini(&repaired);
 }
 
+/* Of two intact records the newer one counts, whichever of them that is. */
+static void test_repair_learns_the_next_seq_from_the_newer_record(void **state)
+{
+    (void)state;
+    for (int n = 3; n <= 6; n++) {
+        scoped(pool_repaired_fini) struct pool_repaired repaired = {0};
+        struct pool *pool = make_pool("records", SMALL_BYTES, 0, n);
+        pool->ring[(n - 1) * 64 + 40] ^= 1;
+        atomic_store(&pool->control->tail, 0);
+        pool_close(pool);
+        check_ok(pool_repair(path, NULL, &repaired, &test_error));
+        assert_int_equal(repaired.n_kept, n - 1);
+        assert_int_equal(repaired.n_lost, 1);
+        assert_int_equal(repaired.oldest_seq, 1);
+        pool = test_open(path, POOL_WRITE);
+        check_sound(pool, 0);
+        assert_int_equal(test_append(pool, "{}"), n + 1);
+        pool_close(pool);
+        assert_int_equal(unlink(repaired.copy_path), 0);
+    }
+}
+
+/* A message of one byte proves itself like any other, in whichever encoding it is. */
+static void test_repair_of_the_shortest_messages(void **state)
+{
+    (void)state;
+    struct message message = test_message("7");
+    struct appended appended;
+    for (int lite3 = 0; lite3 < 2; lite3++) {
+        struct pool *pool = make_pool("short", SMALL_BYTES, 0, 0);
+        message.encoding = lite3 ? ENCODING_LITE3 : ENCODING_JSON;
+        for (int i = 0; i < 40; i++)
+            check_ok(pool_append(pool, &message, 1, &appended, &test_error));
+        lose_control(pool);
+        pool_close(pool);
+        expect_kept(lite3 ? "lite3" : "one byte each", 40, 41);
+    }
+}
+
 /* The newest messages are damaged, and no record tells how far the pool had come: the index does,
  * and no seq is given out again. */
 static void test_repair_learns_the_next_seq_from_the_index(void **state)
@@ -220,6 +259,7 @@ static void test_repair_with_descriptor_zero(void **state)
 }
 
 TESTS(test_repair_of_the_first_laps, test_repair_of_another_pools_messages,
+    test_repair_learns_the_next_seq_from_the_newer_record, test_repair_of_the_shortest_messages,
     test_repair_learns_the_next_seq_from_the_index, test_repair_of_files_of_odd_sizes,
     test_repair_of_a_ring_of_a_few_bytes, test_repair_takes_no_remains_for_an_unused_pool,
     test_repair_with_descriptor_zero)

@@ -105,6 +105,13 @@ static void test_told_why_a_file_is_not_opened(void **state)
         "This pool was made by Plasmite 0.8 or older; `plasmite pool import OLD NEW` reads it into "
         "a new one.");
 
+    static const char *const others[] = {"PLSM\x0a\0", "PLSM\7\1", "QLSM\7\0", "PLSN\7\0"};
+    for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
+        put(0, others[i], 6);
+        expect_told(pool_open(path, POOL_READ, NULL, &pool, &test_error), PLSM_ERROR_CORRUPT,
+            "not a pool file", "%s", "");
+    }
+
     pool_close(start("open", 8192));
     assert_int_equal(truncate(path, 8191), 0);
     expect_told(pool_open(path, POOL_READ, NULL, &pool, &test_error), PLSM_ERROR_CORRUPT,
