@@ -58,7 +58,17 @@ static void test_descriptor_zero_is_as_good_as_any(void **state)
     restore_stdin();
     check_ok(flushed);
     assert_true(free_after_flush);
+    pool->ring[sizeof(struct frame_header)] ^= 1;
     pool_close(pool);
+
+    scoped(pool_repaired_fini) struct pool_repaired repaired = {0};
+    close_stdin();
+    const int mended = pool_repair(path, NULL, &repaired, &test_error);
+    const bool free_after_repair = stdin_is_free();
+    restore_stdin();
+    check_ok(mended);
+    assert_int_equal(repaired.n_lost, 1);
+    assert_true(free_after_repair);
 }
 
 /* A reader that may announce its sleep in the file does so: it is woken, and need not look. */

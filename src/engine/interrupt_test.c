@@ -4,6 +4,7 @@
 #include "engine/child_test.h"
 #include "engine/handle.h"
 
+#include <dirent.h>
 #include <dlfcn.h>
 #include <stdarg.h>
 
@@ -283,14 +284,25 @@ static void test_interrupt_by_a_file_system_without_locks(void **state)
     pool_close(pool);
 }
 
-/* Each write of a repair fails in turn: it is told, nothing is changed, and nothing left behind. */
-static void test_interrupt_of_a_write_amid_a_repair(void **state)
+static size_t count_files(void)
 {
-    (void)state;
+    size_t n = 0;
+    DIR *folder = opendir(test_folder);
+    assert_non_null(folder);
+    while (readdir(folder) != NULL)
+        n++;
+    closedir(folder);
+    return n;
+}
+
+/* Each write of a repair fails in turn: it is told, nothing is changed, and nothing left behind. */
+static void check_writes_amid_a_repair(void)
+{
     char path[256];
     unsigned n_failed = 0;
     snprintf(path, sizeof(path), "%s", test_path("writes"));
     struct pool *pool = test_pool("writes", 65536);
+    const size_t n_files = count_files();
     test_append(pool, "{\"a\":1}");
     test_append(pool, "{\"a\":2}");
     pool->ring[sizeof(struct frame_header)] ^= 1;
@@ -304,9 +316,11 @@ static void test_interrupt_of_a_write_amid_a_repair(void **state)
         if (n > 2) { /* in parts it is as good */
             check_ok(r);
             assert_int_equal(repaired.n_kept, 1);
+            assert_int_equal(count_files(), n_files + 1);
             assert_int_equal(unlink(repaired.copy_path), 0);
             break;
         }
+        assert_int_equal(count_files(), n_files);
         assert_int_equal(failing_write, 0);
         assert_int_equal(r, -1);
         assert_string_equal(test_error->message, "failed to copy the pool");
@@ -317,6 +331,15 @@ static void test_interrupt_of_a_write_amid_a_repair(void **state)
     pool = test_open(path, POOL_WRITE);
     assert_int_equal(test_append(pool, "{}"), 3);
     pool_close(pool);
+}
+
+static void test_interrupt_of_a_write_amid_a_repair(void **state)
+{
+    (void)state;
+    check_writes_amid_a_repair();
+    refusing_unnamed = true; /* the copies have names from the start then */
+    check_writes_amid_a_repair();
+    refusing_unnamed = false;
 }
 
 TESTS(test_interrupt_of_creating_and_opening_is_no_error,

@@ -73,6 +73,27 @@ static void test_repair_of_the_first_laps(void **state)
     }
 }
 
+/* Control words of before the newest lap began, and no index that would know better. */
+static void test_repair_finds_the_lap_after_the_words(void **state)
+{
+    (void)state;
+    static uint8_t words[FORMAT_HEADER_SIZE];
+    for (int n_before = 20; n_before < 64; n_before += 20) {
+        scoped(pool_repaired_fini) struct pool_repaired repaired = {0};
+        struct pool *pool = make_pool("old-words", SMALL_BYTES, 0, n_before);
+        const int n_held = (int)(pool_ring_size(pool) / 64);
+        memcpy(words, pool->map, sizeof(words));
+        while (test_append(pool, "{\"takes\":\"64 bytes\"}") < (uint64_t)n_held + 10)
+            continue;
+        memcpy(pool->map, words, sizeof(words));
+        pool_close(pool);
+        check_ok(pool_repair(path, NULL, &repaired, &test_error));
+        assert_int_equal(repaired.newest_seq, n_held + 10);
+        assert_int_equal(repaired.n_kept, n_held);
+        assert_int_equal(unlink(repaired.copy_path), 0);
+    }
+}
+
 /* The index knows where the messages lie, and there they have not the checksums that this pool's
  * would have: most are another's, whatever stands among them by chance. */
 static void test_repair_of_another_pools_messages(void **state)
@@ -280,8 +301,9 @@ static void test_repair_with_descriptor_zero(void **state)
     close(kept);
 }
 
-TESTS(test_repair_of_the_first_laps, test_repair_of_another_pools_messages,
-    test_repair_learns_the_next_seq_from_the_newer_record, test_repair_of_the_shortest_messages,
-    test_repair_learns_the_next_seq_from_the_index, test_repair_of_files_of_odd_sizes,
-    test_repair_of_a_ring_of_a_few_bytes, test_repair_believes_what_most_messages_say,
-    test_repair_takes_no_remains_for_an_unused_pool, test_repair_with_descriptor_zero)
+TESTS(test_repair_of_the_first_laps, test_repair_finds_the_lap_after_the_words,
+    test_repair_of_another_pools_messages, test_repair_learns_the_next_seq_from_the_newer_record,
+    test_repair_of_the_shortest_messages, test_repair_learns_the_next_seq_from_the_index,
+    test_repair_of_files_of_odd_sizes, test_repair_of_a_ring_of_a_few_bytes,
+    test_repair_believes_what_most_messages_say, test_repair_takes_no_remains_for_an_unused_pool,
+    test_repair_with_descriptor_zero)
