@@ -80,7 +80,7 @@ def test_survivors_run_again_and_complete_the_sample(tmp_path, monkeypatch, caps
     assert "gone: a/file.c:is: no more\n" in told
     assert "of 4 survivors 1 killed, 1 survived, 1 equivalent, 1 gone, 0 no C\n" in told
     assert "# proof: mutants: 9 of 10 killed, 90.0 %" in told
-    assert len((tmp_path / "again.txt").read_text().splitlines()) == 4
+    assert len(tool.listed(tmp_path / "again.txt")) == 4
 
     results.write_text("\n".join(rows[1:]) + "\n") # one killed less: 8 of 9
     assert tool.judge_again(results) == 1
