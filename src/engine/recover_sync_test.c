@@ -1,4 +1,6 @@
-/* Recoveries whose syncs fail. The C library's fdatasync is replaced for this program. */
+/* Recoveries whose syncs fail, and those that have to choose. The C library's fdatasync is replaced
+ * for this program. */
+#include "engine/frame.h"
 #include "engine/handle.h"
 #include "engine/pool_test.h"
 
@@ -96,4 +98,50 @@ static void test_recover_for_a_reader_hands_on_what_failed(void **state)
     assert_null(reader);
 }
 
-TESTS(test_recover_tells_all_of_a_sync_that_failed, test_recover_for_a_reader_hands_on_what_failed)
+/* Two runs of messages meet just where the pool is durable, and do not follow each other, as no
+ * writer leaves them: both hold that place, so the longer one is kept. */
+static void check_meeting_runs(int n_before, int n_behind, uint64_t oldest_seq, uint64_t next_seq)
+{
+    char path[256];
+    struct pool_info info;
+    snprintf(path, sizeof(path), "%s", test_path("meeting"));
+    struct pool *pool = test_pool_with(
+        "meeting", (struct pool_create_options){.size_bytes = 8192, .index_capacity = 0});
+    for (int i = 0; i < n_before; i++)
+        test_append(pool, "{\"takes\":\"64 bytes\"}");
+    check_ok(pool_flush(pool, &test_error));
+    const uint64_t durable = pool->control->durable;
+    for (int i = 0; i < n_behind; i++)
+        test_append(pool, "{\"takes\":\"64 bytes\"}");
+    for (uint64_t pos = durable; pos < pool->control->tail; pos += 64) {
+        struct frame_header header;
+        memcpy(&header, pool->ring + pos, sizeof(header));
+        header.seq += 10;
+        header.crc = frame_header_crc(pool->seed, pos, &header);
+        memcpy(pool->ring + pos, &header, sizeof(header));
+    }
+    for (int i = 0; i < 2; i++) {
+        struct commit_record *record = &pool->control->commits[i];
+        record->next_seq += 10;
+        pool->control->commit_checks[i] =
+            commit_check(record->end_pos, record->next_seq, record->time_ns);
+    }
+    pool->control->boot_id[0] ^= 0x55;
+    pool_close(pool);
+    failing = 0;
+    pool = test_open(path, POOL_WRITE);
+    check_ok(pool_info(pool, &info, &test_error));
+    assert_int_equal(info.oldest_seq, oldest_seq);
+    assert_int_equal(info.next_seq, next_seq);
+    pool_close(pool);
+}
+
+static void test_recover_keeps_the_longer_of_two_runs_that_meet(void **state)
+{
+    (void)state;
+    check_meeting_runs(3, 5, 14, 19);
+    check_meeting_runs(5, 3, 1, 6);
+}
+
+TESTS(test_recover_tells_all_of_a_sync_that_failed, test_recover_for_a_reader_hands_on_what_failed,
+    test_recover_keeps_the_longer_of_two_runs_that_meet)
