@@ -76,7 +76,7 @@ static void test_descriptor_zero_of_a_reader_lets_it_be_woken(void **state)
 {
     (void)state;
     struct pool *reader = NULL;
-    scoped(pool_close) struct pool *pool = test_pool("woken", 65536);
+    pool_close(test_pool("woken", 65536));
     close_stdin();
     const int opened = pool_open(test_path("woken"), POOL_READ, NULL, &reader, &test_error);
     const int fd = reader != NULL ? reader->fd : -1;
