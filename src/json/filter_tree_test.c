@@ -256,6 +256,45 @@ static void test_bounded_expressions_are_known(void **state)
     native_free(native);
 }
 
+static void expect_data(const char *expression, const char *data, int expected)
+{
+    scoped(filter_free) struct filter *filter = NULL;
+    const struct filter_message message = {.seq = 7, .data = view_str(data)};
+
+    assert_int_equal(filter_new(expression, &filter, NULL), 0);
+    assert_true(filter_is_native(filter));
+    if (filter_match(filter, &message, NULL) != expected)
+        fail_msg("%s of %s", expression, data);
+}
+
+/* Of equal names the last value counts, also where there is no other name; however many there are,
+ * and however they are written. */
+static void test_equal_names_count_once(void **state)
+{
+    (void)state;
+    static const char *const objects[] = {"{\"d\":1,\"d\":2}", "{\"d\":1,\"d\":1,\"d\":2}",
+        "{\"d\":1,\"\\u0064\":2}", "{\"\\u0064\":1,\"d\":2}"};
+    for (size_t i = 0; i < sizeof(objects) / sizeof(*objects); i++) {
+        expect_data("(.data | length) == 1", objects[i], FILTER_MATCH);
+        expect_data("any(.data[]; . == 1)", objects[i], FILTER_NO_MATCH);
+        expect_data("all(.data[]; . == 2)", objects[i], FILTER_MATCH);
+    }
+    for (int n = 1; n < 40; n++) {
+        char data[400] = "{\"last\":0", expression[100];
+        for (int i = 0; i < n; i++) {
+            const size_t len = strlen(data);
+            snprintf(data + len, sizeof(data) - len, ",\"%d\":%d", i, i + 1);
+        }
+        memcpy(data + strlen(data), "}", 2);
+        snprintf(expression, sizeof(expression), "(.data | length) == %d", n + 1);
+        expect_data(expression, data, FILTER_MATCH);
+        memcpy(data + strlen(data) - 1, ",\"last\":77}", sizeof(",\"last\":77}"));
+        expect_data(expression, data, FILTER_MATCH);
+        expect_data("any(.data[]; . == 0)", data, FILTER_NO_MATCH);
+        expect_data("any(.data[]; . == 77)", data, FILTER_MATCH);
+    }
+}
+
 TESTS(test_a_full_tree_is_left_to_libjq, test_swallowed_errors_and_many_outputs_as_in_libjq,
     test_what_is_not_simple_is_left_to_libjq, test_depth_has_its_limits,
-    test_bounded_expressions_are_known)
+    test_bounded_expressions_are_known, test_equal_names_count_once)
