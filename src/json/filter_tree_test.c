@@ -279,6 +279,11 @@ static void test_equal_names_count_once(void **state)
         expect_data("any(.data[]; . == 1)", objects[i], FILTER_NO_MATCH);
         expect_data("all(.data[]; . == 2)", objects[i], FILTER_MATCH);
     }
+    /* in the place of the first one: before what raises an error, and behind it */
+    expect_data(
+        "((.data[] | .y) // 7) == 1", "{\"z\":{\"y\":0},\"a\":\"\",\"z\":{\"y\":1}}", FILTER_MATCH);
+    expect_data("((.data[] | .y) // 7) == 1", "{\"a\":\"\",\"z\":{\"y\":0},\"z\":{\"y\":1}}",
+        FILTER_NO_MATCH);
     for (int n = 1; n < 40; n++) {
         char data[400] = "{\"last\":0", expression[100];
         for (int i = 0; i < n; i++) {
