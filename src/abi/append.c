@@ -167,7 +167,7 @@ int plsm_pool_append_json(plsm_pool_t *pool, const uint8_t *json, size_t json_le
         .json = json, .json_len = json_len, .tags = tags, .tags_len = tags_len};
     scoped(draft_fini) struct draft draft = {0};
     struct envelope envelope = {0};
-    struct appended appended;
+    struct appended appended = {0};
 
     if (pool == NULL)
         return abi_null(out_err, "pool");
@@ -198,7 +198,7 @@ int plsm_pool_append_json_seq(plsm_pool_t *pool, const uint8_t *json, size_t jso
     const plsm_input_t input = {
         .json = json, .json_len = json_len, .tags = tags, .tags_len = tags_len};
     scoped(draft_fini) struct draft draft = {0};
-    struct appended appended;
+    struct appended appended = {0};
 
     if (pool == NULL)
         return abi_null(out_err, "pool");
@@ -216,7 +216,7 @@ int plsm_pool_append_batch(plsm_pool_t *pool, const plsm_input_t *inputs, size_t
     uint32_t durability, uint64_t *out_first_seq, plsm_error_t **out_err)
 {
     scoped(draft_fini) struct draft draft = {0};
-    struct appended appended;
+    struct appended appended = {0};
 
     if (pool == NULL)
         return abi_null(out_err, "pool");

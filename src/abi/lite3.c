@@ -145,7 +145,8 @@ int plsm_lite3_stream_open_ex(plsm_pool_t *pool, const plsm_stream_options_t *op
 {
     plsm_stream_t *stream = NULL;
 
-    if (plsm_stream_open_ex(pool, options, out_stream == NULL ? NULL : &stream, out_err) < 0)
+    if (plsm_stream_open_ex(pool, options, out_stream == NULL ? NULL : &stream, out_err) < 0 ||
+        out_stream == NULL) /* for which it failed */
         return -1;
     *out_stream = (plsm_lite3_stream_t *)stream;
     return 0;
@@ -158,7 +159,8 @@ int plsm_lite3_stream_open(plsm_pool_t *pool, uint64_t since_seq, uint32_t has_s
     plsm_stream_t *stream = NULL;
 
     if (plsm_stream_open(pool, since_seq, has_since, max_messages, has_max, timeout_ms, has_timeout,
-            out_stream == NULL ? NULL : &stream, out_err) < 0)
+            out_stream == NULL ? NULL : &stream, out_err) < 0 ||
+        out_stream == NULL) /* for which it failed */
         return -1;
     *out_stream = (plsm_lite3_stream_t *)stream;
     return 0;

@@ -87,7 +87,8 @@ void plsm_stream_free(plsm_stream_t *stream)
         return;
     bell_free(stream->bell);
     for (size_t i = 0; i < stream->select.n_tags; i++)
-        free((void *)(uintptr_t)stream->select.tags[i]);
+        free(stream->tags[i]);
+    free(stream->tags);
     select_fini(&stream->select);
     pool_close(stream->pool);
     free(stream);
@@ -141,6 +142,27 @@ int plsm_stream_seek_time(plsm_stream_t *stream, uint64_t time_ns, plsm_error_t 
     return stream_moved(stream, out_err);
 }
 
+static int stream_add_tag(plsm_stream_t *stream, const char *tag)
+{
+    struct select *select = &stream->select;
+    const size_t n = select->n_tags;
+
+    const char **wanted = reallocarray(select->tags, n + 1, sizeof(*wanted));
+    if (wanted == NULL)
+        return -1;
+    select->tags = wanted;
+    char **owned = reallocarray(stream->tags, n + 1, sizeof(*owned));
+    if (owned == NULL)
+        return -1;
+    stream->tags = owned;
+    owned[n] = strdup(tag);
+    if (owned[n] == NULL)
+        return -1;
+    wanted[n] = owned[n];
+    select->n_tags++;
+    return 0;
+}
+
 int plsm_stream_require_tags(
     plsm_stream_t *stream, const char **tags, size_t tags_len, plsm_error_t **out_err)
 {
@@ -152,17 +174,9 @@ int plsm_stream_require_tags(
         if (!json_is_utf8(view_str(tags[i])))
             return error_set(out_err, PLSM_ERROR_USAGE, "tags invalid UTF-8");
     }
-    struct select *select = &stream->select;
-    for (size_t i = 0; tags != NULL && i < tags_len; i++) {
-        const char **all = reallocarray(select->tags, select->n_tags + 1, sizeof(*select->tags));
-        if (all == NULL)
+    for (size_t i = 0; tags != NULL && i < tags_len; i++)
+        if (stream_add_tag(stream, tags[i]) < 0)
             return error_oom(out_err);
-        select->tags = all;
-        all[select->n_tags] = strdup(tags[i]);
-        if (all[select->n_tags] == NULL)
-            return error_oom(out_err);
-        select->n_tags++;
-    }
     return 0;
 }
 

@@ -14,7 +14,8 @@ struct plsm_stream {
     struct cursor before; /* where the cursor stood before the message taken last */
     struct frame pending; /* taken already, by plsm_stream_wait */
     bool has_pending;
-    struct select select;    /* tags and filters; owns the strings of its tags, too */
+    struct select select;    /* tags and filters */
+    char **tags;             /* the strings of its tags, owned */
     uint64_t n_left;         /* messages still to deliver; UINT64_MAX: no end */
     uint64_t deadline_ns;    /* counted from opening */
     uint64_t idle_ns;        /* DEADLINE_NEVER: as long as it takes */

@@ -75,6 +75,7 @@ static uint64_t listener_look(
     return sleep_ns;
 }
 
+/* Runs until listener.run, which it was given as a number in a pointer, has moved on. */
 static void *listener_run(void *run)
 {
     struct futex_word words[FUTEX_WORDS_MAX];
@@ -120,8 +121,8 @@ static int listener_start(plsm_error_t **err)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    const int r =
-        pthread_create(&listener.thread, NULL, listener_run, (void *)(uintptr_t)listener.run);
+    void *run = (void *)(uintptr_t)listener.run; /* NOLINT: a number, never followed */
+    const int r = pthread_create(&listener.thread, NULL, listener_run, run);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (r != 0)
         return error_io(err, r, "failed to start the thread that listens for news");

@@ -212,7 +212,8 @@ int lite3_tree_add(struct lite3_tree *tree, size_t container, const struct view 
         r = tree_slot(tree, container, lite3_n_entries(first), &slot);
     else if (key->len + 1 >= UINT32_C(1) << 30)
         return lite3_tree_fault(tree, "a key is longer than Lite3 can hold: 1 GiB");
-    for (uint32_t attempt = 0; r == SLOT_TAKEN && attempt < LITE3_ATTEMPTS; attempt++)
+    for (uint32_t attempt = 0; key != NULL && r == SLOT_TAKEN && attempt < LITE3_ATTEMPTS;
+         attempt++)
         r = tree_slot(tree, container, lite3_attempt(lite3_hash(*key), attempt), &slot);
     if (r == SLOT_TAKEN)
         return lite3_tree_fault(tree, "too many keys of the same hash for Lite3: more than 128");

@@ -196,7 +196,8 @@ static int write_bytes(struct json_writer *writer, struct view bytes)
         bits |= n > 1 ? (uint32_t)bytes.data[i + 1] << 8 : 0;
         bits |= n > 2 ? bytes.data[i + 2] : 0;
         const char four[4] = {letters[bits >> 18], letters[bits >> 12 & 63],
-            n > 1 ? letters[bits >> 6 & 63] : '=', n > 2 ? letters[bits & 63] : '='};
+            (char)(n > 1 ? letters[bits >> 6 & 63] : '='),
+            (char)(n > 2 ? letters[bits & 63] : '=')};
         buf_append(&text, four, sizeof(four));
     }
     buf_append(&text, "\"", 1);
