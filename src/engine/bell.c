@@ -4,6 +4,7 @@
 #include "engine/follow.h"
 #include "os/event.h"
 #include "os/futex.h"
+#include "os/process.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -25,15 +26,17 @@ struct bell {
     struct bell **link;
 };
 
-/* The listener and what it listens for. All but `change` is under the mutex. */
+/* The listener and what it listens for. All but `change` is under the mutex; pid is also looked at
+ * without, to see whether the mutex is that of a parent. */
 static struct {
     pthread_mutex_t mutex;
     pthread_t thread;
-    pid_t pid;    /* of the process that the thread belongs to; 0: there is none */
-    uint64_t run; /* the thread of an earlier one ends */
+    _Atomic(pid_t) pid;     /* of the process that the thread belongs to; 0: there is none */
+    atomic_flag forgetting; /* taken while what a parent left is thrown away */
+    uint64_t run;           /* the thread of an earlier one ends */
     struct bell *bells;
     _Atomic(uint32_t) change; /* the first word that the listener sleeps on */
-} listener = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+} listener = {.mutex = PTHREAD_MUTEX_INITIALIZER, .forgetting = ATOMIC_FLAG_INIT};
 
 static void bell_ring_locked(struct bell *bell)
 {
@@ -126,16 +129,22 @@ static int listener_start(plsm_error_t **err)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (r != 0)
         return error_io(err, r, "failed to start the thread that listens for news");
-    listener.pid = getpid();
+    atomic_store(&listener.pid, getpid());
     return 0;
 }
 
 /* After fork(): the mutex may have been locked by a thread that is not here. */
-static void listener_forget_parent(void)
+static void listener_forget_parent(pid_t self)
 {
-    listener.mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-    listener.bells = NULL;
-    listener.pid = 0;
+    while (atomic_flag_test_and_set(&listener.forgetting))
+        process_pause(); /* another thread is at it */
+    const pid_t owner = atomic_load(&listener.pid);
+    if (owner != 0 && owner != self) {
+        listener.mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+        listener.bells = NULL;
+        atomic_store(&listener.pid, 0);
+    }
+    atomic_flag_clear(&listener.forgetting);
 }
 
 int bell_new(struct pool *pool, uint64_t pos, struct bell **out_bell, plsm_error_t **err)
@@ -150,11 +159,12 @@ int bell_new(struct pool *pool, uint64_t pos, struct bell **out_bell, plsm_error
         free(bell);
         return -1;
     }
-    if (listener.pid != 0 && listener.pid != bell->pid)
-        listener_forget_parent();
+    const pid_t owner = atomic_load(&listener.pid);
+    if (owner != 0 && owner != bell->pid)
+        listener_forget_parent(bell->pid);
 
     pthread_mutex_lock(&listener.mutex);
-    const int r = listener.pid == 0 ? listener_start(err) : 0;
+    const int r = atomic_load(&listener.pid) == 0 ? listener_start(err) : 0;
     if (r == 0) {
         bell->next = listener.bells;
         bell->link = &listener.bells;
@@ -184,7 +194,7 @@ static bool listener_remove(struct bell *bell, pthread_t *out_thread)
     if (is_last) {
         *out_thread = listener.thread;
         listener.run++;
-        listener.pid = 0; /* whoever comes next starts another */
+        atomic_store(&listener.pid, 0); /* whoever comes next starts another */
     }
     listener_kick();
     pthread_mutex_unlock(&listener.mutex);

@@ -1,35 +1,7 @@
-/* Bells: rung by appends of any process, silent without, in many threads and after fork(). */
-#include "engine/bell.h"
+/* Bells: rung by appends of any process, silent without, also after fork(). */
+#include "engine/bell_test.h"
 
-#include "engine/child_test.h"
-
-#include <poll.h>
-#include <pthread.h>
-
-#define N_THREADS 4
-#define N_ROUNDS  200
-#define N_MANY    140 /* more than the kernel waits for at once */
-
-static bool is_ringing(const struct bell *bell, int timeout_ms)
-{
-    struct pollfd wait = {.fd = bell_fd(bell), .events = POLLIN};
-    return poll(&wait, 1, timeout_ms) == 1;
-}
-
-static struct bell *hang(struct pool *pool, uint64_t pos)
-{
-    struct bell *bell = NULL;
-    check_ok(bell_new(pool, pos, &bell, &test_error));
-    assert_non_null(bell);
-    return bell;
-}
-
-static uint64_t end_of(struct pool *pool)
-{
-    struct cursor cursor;
-    cursor_newest(&cursor, pool);
-    return cursor.pos;
-}
+#define N_MANY 140 /* more than the kernel waits for at once */
 
 static void test_bell_rings_for_news_until_it_is_armed_again(void **state)
 {
@@ -121,30 +93,6 @@ static void test_bell_rings_among_more_than_the_kernel_waits_for(void **state)
         bell_free(bells[i]);
 }
 
-static void *ring_and_free(void *argument)
-{
-    struct pool *pool = argument;
-    for (int i = 0; i < N_ROUNDS; i++) {
-        struct bell *bell = hang(pool, end_of(pool));
-        test_append(pool, "{}");
-        assert_true(is_ringing(bell, CHILD_PATIENCE_MS));
-        bell_arm(bell, end_of(pool));
-        bell_free(bell); /* often the last one: the listener ends, and another begins */
-    }
-    return NULL;
-}
-
-static void test_bells_come_and_go_in_many_threads(void **state)
-{
-    (void)state;
-    scoped(pool_close) struct pool *pool = test_pool("threads", 65536);
-    pthread_t threads[N_THREADS];
-    for (int i = 0; i < N_THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, ring_and_free, pool), 0);
-    for (int i = 0; i < N_THREADS; i++)
-        assert_int_equal(pthread_join(threads[i], NULL), 0);
-}
-
 static struct bell *inherited;
 static struct pool *inherited_pool;
 
@@ -179,4 +127,4 @@ static void test_bell_of_a_parent_is_silent_in_a_child(void **state)
 
 TESTS(test_bell_rings_for_news_until_it_is_armed_again, test_bell_rings_for_appends_of_others,
     test_bell_rings_when_the_file_goes, test_bell_rings_among_more_than_the_kernel_waits_for,
-    test_bells_come_and_go_in_many_threads, test_bell_of_a_parent_is_silent_in_a_child)
+    test_bell_of_a_parent_is_silent_in_a_child)
