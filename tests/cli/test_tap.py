@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -570,8 +571,11 @@ print("more", flush=True)
 input()
 """
     running = start_tap(cli, *python(script))
+    has_sanitizer = "libasan" in Path(f"/proc/{running.process.pid}/maps").read_text(encoding="utf-8")
     pid = int(running.line())
     running.process.wait(DEADLINE_S)
+    if has_sanitizer:
+        pytest.skip("the search for leaks at the end needs descriptors, too")
     running.finish().fails("Io", 8, "failed to wait for the output of the wrapped command")
     assert is_gone(pid)
 
