@@ -4,10 +4,6 @@
 #include "client/directory.h"
 #include "json/write.h"
 
-#include <errno.h>
-#include <string.h>
-#include <unistd.h>
-
 const char *plsm_client_pool_dir(const plsm_client_t *client)
 {
     return client == NULL ? NULL : client->pool_dir;
@@ -26,8 +22,7 @@ int plsm_pool_list(plsm_client_t *client, plsm_buf_t *out_names, plsm_error_t **
         return abi_null(out_err, "client");
     if (out_names == NULL)
         return abi_null(out_err, "out_names");
-    const bool is_there = access(client->pool_dir, F_OK) == 0 || errno != ENOENT;
-    if (is_there && directory_names(client->pool_dir, &names, out_err) < 0)
+    if (directory_names(client->pool_dir, false, &names, out_err) < 0)
         return -1;
     *out_names = (plsm_buf_t){names.data, names.len};
     names = (struct buf){0};

@@ -12,7 +12,6 @@
 #include "client/directory.h"
 #include "client/ref.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,9 +78,7 @@ int listing_read(struct listing *listing, const char *dir, bool must_exist, plsm
     *listing = (struct listing){.directory = ref_directory(dir)};
     if (listing->directory == NULL)
         return error_oom(err);
-    if (!must_exist && access(listing->directory, F_OK) < 0 && errno == ENOENT)
-        return 0;
-    if (directory_names(listing->directory, &names, err) < 0)
+    if (directory_names(listing->directory, must_exist, &names, err) < 0)
         return -1;
     for (size_t at = 0; at < names.len;) {
         const char *name = (const char *)names.data + at;

@@ -71,11 +71,13 @@ static int directory_sort(struct directory *directory, struct buf *names, plsm_e
     return 0;
 }
 
-int directory_names(const char *path, struct buf *names, plsm_error_t **err)
+int directory_names(const char *path, bool must_exist, struct buf *names, plsm_error_t **err)
 {
     scoped(directory_fini) struct directory directory = {0};
     DIR *stream = opendir(path);
 
+    if (stream == NULL && errno == ENOENT && !must_exist)
+        return 0;
     if (stream == NULL) {
         if (errno == ENOENT)
             error_errno(err, errno, "pool directory not found");
