@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define PATIENCE_MS 20000
 
@@ -330,6 +331,46 @@ static void test_idle_timeout_ends_after_silence(void **state)
     plsm_pool_free(pool);
 }
 
+static atomic_bool flood_ends;
+
+/* Messages that nobody wants, without a pause. */
+static void *flood(void *pool)
+{
+    while (!atomic_load(&flood_ends))
+        test_append(pool, 1);
+    return NULL;
+}
+
+static void test_unwanted_messages_keep_nobody_waiting(void **state)
+{
+    (void)state;
+    plsm_pool_t *pool = test_pool("flood", 0);
+    const char *tags[] = {"wanted"};
+    plsm_stream_t *stream = stream_of(pool);
+    pthread_t thread;
+
+    test_append(pool, 1);
+    append_tagged(pool, "{}", "wanted");
+    check_ok(plsm_stream_require_tags(stream, tags, 1, &test_error));
+    check_ok(plsm_stream_idle_timeout(stream, 0, &test_error));
+    assert_int_equal(next_seq(stream), 2); /* what is there is given */
+    plsm_stream_free(stream);
+
+    stream = stream_of(pool);
+    /* slower than the messages come */
+    check_ok(plsm_stream_filter(stream, "[range(200)] | map(. * 2) | add < 0", &test_error));
+    assert_int_equal(pthread_create(&thread, NULL, flood, pool), 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(plsm_stream_wait(stream, (uint64_t)i % 2, &test_error), 0);
+    check_ok(plsm_stream_idle_timeout(stream, 20, &test_error));
+    assert_int_equal(next_seq(stream), 0);
+    atomic_store(&flood_ends, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    plsm_stream_free(stream);
+    plsm_pool_free(pool);
+}
+
 TESTS(test_append_seq_gives_seq_and_time, test_seek_last_and_time, test_tags_and_filters_select,
     test_a_selection_does_not_hide_a_gap, test_batches, test_views, test_descriptor_tells_of_news,
-    test_cancel_ends_a_wait_in_another_thread, test_idle_timeout_ends_after_silence)
+    test_cancel_ends_a_wait_in_another_thread, test_idle_timeout_ends_after_silence,
+    test_unwanted_messages_keep_nobody_waiting)

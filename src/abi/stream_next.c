@@ -42,25 +42,31 @@ static int stream_gap(plsm_stream_t *stream, const struct gap *gap, plsm_error_t
     return error_at_seq(err, gap->first_seq);
 }
 
+/* Whether the wait is over: STREAM_FRAME if it is not. */
+static int stream_time(plsm_stream_t *stream, uint64_t until_ns)
+{
+    const uint64_t own_ns = earlier(stream->deadline_ns, stream->idle_until_ns);
+    const uint64_t now_ns = earlier(own_ns, until_ns) == DEADLINE_NEVER ? 0 : clock_monotonic_ns();
+
+    if (own_ns != DEADLINE_NEVER && now_ns >= own_ns) {
+        stream->ended = true;
+        return STREAM_ENDED;
+    }
+    return until_ns != DEADLINE_NEVER && now_ns >= until_ns ? STREAM_NOT_YET : STREAM_FRAME;
+}
+
 /* Waits for something to read. A deleted pool is waited for like any other: whoever has it open
  * may still append. STREAM_FRAME: look again. */
 static int stream_sleep(plsm_stream_t *stream, uint64_t until_ns, plsm_error_t **err)
 {
     const uint64_t own_ns = earlier(stream->deadline_ns, stream->idle_until_ns);
+    const int r = stream_time(stream, until_ns);
 
-    if (own_ns != DEADLINE_NEVER && clock_monotonic_ns() >= own_ns) {
-        stream->ended = true;
-        return STREAM_ENDED;
-    }
-    if (until_ns == 0)
-        return STREAM_NOT_YET;
+    if (r != STREAM_FRAME)
+        return r;
     switch (
         follow_wait_unless(&stream->cursor, &stream->cancelled, earlier(own_ns, until_ns), err)) {
-    case FOLLOW_TIMEOUT:
-        if (own_ns > until_ns)
-            return STREAM_NOT_YET;
-        stream->ended = true;
-        return STREAM_ENDED;
+    case FOLLOW_TIMEOUT: return stream_time(stream, until_ns);
     case FOLLOW_STOPPED: stream->ended = true; return STREAM_ENDED;
     case FOLLOW_SIGNAL: return until_ns == DEADLINE_NEVER ? STREAM_FRAME : STREAM_NOT_YET;
     case -1: return -1;
@@ -103,9 +109,14 @@ int stream_take(
         *out_frame = stream->pending;
         return STREAM_FRAME;
     }
+    if (select_all(&stream->select))
+        return stream_look(stream, until_ns, out_frame, err);
+
+    struct cursor newest;
+    cursor_newest(&newest, stream->pool);
     for (;;) {
         int r = stream_look(stream, until_ns, out_frame, err);
-        if (r != STREAM_FRAME || select_all(&stream->select))
+        if (r != STREAM_FRAME)
             return r;
         r = select_match(&stream->select, out_frame, err);
         if (!frame_still_valid(stream->pool, out_frame)) {
@@ -119,9 +130,12 @@ int stream_take(
         } else {
             stream->position = out_frame->seq + 1;
         }
-        /* a stream that wants nothing of what there is ends in time nevertheless */
+        /* who wants nothing of what there is ends in time nevertheless, and who wants nothing of
+         * what comes waits no longer for that, however fast it comes */
         if (stream_is_over(stream))
             return STREAM_ENDED;
+        if (stream->cursor.pos >= newest.pos && (r = stream_time(stream, until_ns)) != STREAM_FRAME)
+            return r;
     }
 }
 
