@@ -11,11 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Texts that take no more need no allocation. */
+#define DRAFT_SCRATCH 2048
+
 /* Messages on their way into the pool, with the bytes that they refer to. */
 struct draft {
     struct message *messages;
     struct message single; /* where messages points if there is but one */
-    uint8_t *data;
+    uint8_t *scratch;      /* the caller's DRAFT_SCRATCH bytes */
+    uint8_t *data;         /* where the compact texts are: in scratch, if they fit */
     size_t data_len;
     struct buf tags;
     size_t input; /* which one an error speaks of */
@@ -26,7 +30,8 @@ static void draft_fini(struct draft *draft)
 {
     if (draft->messages != &draft->single)
         free(draft->messages);
-    free(draft->data);
+    if (draft->data != draft->scratch)
+        free(draft->data);
     buf_fini(&draft->tags);
 }
 
@@ -115,7 +120,7 @@ static int draft_allocate(
         if (__builtin_add_overflow(room, len, &room))
             return error_oom(err);
     }
-    draft->data = malloc(room);
+    draft->data = room <= DRAFT_SCRATCH ? draft->scratch : malloc(room);
     draft->messages = n_inputs == 1 ? &draft->single : calloc(n_inputs, sizeof(*draft->messages));
     return draft->data == NULL || draft->messages == NULL ? error_oom(err) : 0;
 }
@@ -165,7 +170,8 @@ int plsm_pool_append_json(plsm_pool_t *pool, const uint8_t *json, size_t json_le
 {
     const plsm_input_t input = {
         .json = json, .json_len = json_len, .tags = tags, .tags_len = tags_len};
-    scoped(draft_fini) struct draft draft = {0};
+    uint8_t scratch[DRAFT_SCRATCH];
+    scoped(draft_fini) struct draft draft = {.scratch = scratch};
     struct envelope envelope = {0};
     struct appended appended = {0};
 
@@ -197,7 +203,8 @@ int plsm_pool_append_json_seq(plsm_pool_t *pool, const uint8_t *json, size_t jso
 {
     const plsm_input_t input = {
         .json = json, .json_len = json_len, .tags = tags, .tags_len = tags_len};
-    scoped(draft_fini) struct draft draft = {0};
+    uint8_t scratch[DRAFT_SCRATCH];
+    scoped(draft_fini) struct draft draft = {.scratch = scratch};
     struct appended appended = {0};
 
     if (pool == NULL)
@@ -215,7 +222,8 @@ int plsm_pool_append_json_seq(plsm_pool_t *pool, const uint8_t *json, size_t jso
 int plsm_pool_append_batch(plsm_pool_t *pool, const plsm_input_t *inputs, size_t inputs_len,
     uint32_t durability, uint64_t *out_first_seq, plsm_error_t **out_err)
 {
-    scoped(draft_fini) struct draft draft = {0};
+    uint8_t scratch[DRAFT_SCRATCH];
+    scoped(draft_fini) struct draft draft = {.scratch = scratch};
     struct appended appended = {0};
 
     if (pool == NULL)

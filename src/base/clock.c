@@ -1,5 +1,7 @@
 #include "base/clock.h"
 
+#include "base/digits.h"
+
 #include <ctype.h>
 #include <string.h>
 
@@ -61,53 +63,64 @@ static void clock_date_of(int64_t days, unsigned *out_year, unsigned *out_month,
     *out_year = (unsigned)(year_of_era + era * 400 + (*out_month <= 2));
 }
 
-/* Writes value in exactly n_digits. */
-static void clock_put(char *out, uint64_t value, int n_digits)
+/* Writes a number below 100 in two digits, and returns where it ends. */
+static char *clock_put_pair(char *out, uint64_t value)
 {
-    while (n_digits-- > 0) {
-        out[n_digits] = (char)('0' + value % 10);
-        value /= 10;
-    }
+    return mempcpy(out, digits_pairs + value * 2, 2);
+}
+
+#define SECOND_LEN 20 /* "2026-01-02T03:04:05." */
+
+/* Writes the text of a whole second, with the point behind it. */
+static void clock_put_second(char out[static SECOND_LEN], uint64_t seconds)
+{
+    const uint64_t second_of_day = seconds % SECONDS_PER_DAY;
+    unsigned year = 0, month = 0, day = 0;
+
+    clock_date_of((int64_t)(seconds / SECONDS_PER_DAY), &year, &month, &day);
+    out = clock_put_pair(out, year / 100); /* 64 bits of ns end in 2554: four digits */
+    out = clock_put_pair(out, year % 100);
+    *out++ = '-';
+    out = clock_put_pair(out, month);
+    *out++ = '-';
+    out = clock_put_pair(out, day);
+    *out++ = 'T';
+    out = clock_put_pair(out, second_of_day / 3600);
+    *out++ = ':';
+    out = clock_put_pair(out, second_of_day / 60 % 60);
+    *out++ = ':';
+    out = clock_put_pair(out, second_of_day % 60);
+    *out = '.';
 }
 
 size_t clock_format(uint64_t time_ns, char out[static CLOCK_TEXT_MAX])
 {
-    static _Thread_local int64_t cached_days = -1;
-    static _Thread_local char cached_date[11];
+    static _Thread_local struct {
+        uint64_t next_second; /* the one after that of the text; 0 while there is none */
+        char text[SECOND_LEN];
+    } cache;
 
     const uint64_t seconds = time_ns / NS_PER_SECOND;
-    uint64_t fraction = time_ns % NS_PER_SECOND;
-    const int64_t days = (int64_t)(seconds / SECONDS_PER_DAY);
-    const uint64_t second_of_day = seconds % SECONDS_PER_DAY;
+    const uint32_t fraction = (uint32_t)(time_ns % NS_PER_SECOND);
+    const uint32_t high = fraction / 10000; /* 5 digits, 4 are below */
+    const uint32_t low = fraction % 10000;
 
-    if (days != cached_days) {
-        unsigned year = 0, month = 0, day = 0;
-        clock_date_of(days, &year, &month, &day); /* 64 bits of ns end in 2554: four digits */
-        clock_put(cached_date, year, 4);
-        cached_date[4] = '-';
-        clock_put(cached_date + 5, month, 2);
-        cached_date[7] = '-';
-        clock_put(cached_date + 8, day, 2);
-        cached_date[10] = 'T';
-        cached_days = days;
+    if (cache.next_second != seconds + 1) {
+        clock_put_second(cache.text, seconds);
+        cache.next_second = seconds + 1;
     }
+    memcpy(out, cache.text, SECOND_LEN);
+    out[SECOND_LEN] = (char)('0' + high / 10000);
+    clock_put_pair(out + SECOND_LEN + 1, high / 100 % 100);
+    clock_put_pair(out + SECOND_LEN + 3, high % 100);
+    clock_put_pair(out + SECOND_LEN + 5, low / 100);
+    clock_put_pair(out + SECOND_LEN + 7, low % 100);
 
-    for (int i = 0; i < 11; i++)
-        out[i] = cached_date[i];
-    clock_put(out + 11, second_of_day / 3600, 2);
-    out[13] = ':';
-    clock_put(out + 14, second_of_day / 60 % 60, 2);
-    out[16] = ':';
-    clock_put(out + 17, second_of_day % 60, 2);
-
-    size_t len = 19;
-    if (fraction != 0) {
-        out[len] = '.';
-        clock_put(out + len + 1, fraction, 9);
-        len += 10;
-        while (out[len - 1] == '0')
-            len--;
-    }
+    size_t len = SECOND_LEN + 9;
+    while (out[len - 1] == '0' && len > SECOND_LEN)
+        len--;
+    if (len == SECOND_LEN)
+        len--; /* nor is there a point */
     out[len++] = 'Z';
     return len;
 }

@@ -21,6 +21,10 @@ static void test_clock_formats_and_parses_back(void **state)
     check_format(UINT64_C(1709251199) * NS_PER_SECOND + 600000000, "2024-02-29T23:59:59.6Z");
     check_format(UINT64_C(4107542400) * NS_PER_SECOND, "2100-03-01T00:00:00Z");
     check_format(UINT64_C(1764158077) * NS_PER_SECOND + 296548290, "2025-11-26T11:54:37.29654829Z");
+    check_format(UINT64_C(1764158077) * NS_PER_SECOND + 100000000, "2025-11-26T11:54:37.1Z");
+    check_format(UINT64_C(1764158077) * NS_PER_SECOND + 20304, "2025-11-26T11:54:37.000020304Z");
+    check_format(UINT64_C(1764158076) * NS_PER_SECOND + 100, "2025-11-26T11:54:36.0000001Z");
+    check_format(UINT64_MAX, "2554-07-21T23:34:33.709551615Z");
 }
 
 static uint64_t parse(const char *text)

@@ -3,7 +3,7 @@
 #include "cli/json_out.h"
 #include "cli/open.h"
 #include "cli/report.h"
-#include "client/digits.h"
+#include "base/digits.h"
 #include "client/envelope.h"
 #include "json/span.h"
 #include "json/write.h"

@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "cli/out.h"
-#include "client/digits.h"
+#include "base/digits.h"
 #include "json/write.h"
 
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 #include "client/envelope.h"
 
-#include "client/digits.h"
+#include "base/digits.h"
 #include "json/lite3.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-#include "client/digits.h"
+#include "base/digits.h"
 
 #define TENS(t) t "0" t "1" t "2" t "3" t "4" t "5" t "6" t "7" t "8" t "9"
 

@@ -1,6 +1,6 @@
 /* Decimal digits without printf. */
-#ifndef CLIENT_DIGITS_H
-#define CLIENT_DIGITS_H
+#ifndef BASE_DIGITS_H
+#define BASE_DIGITS_H
 
 #include <stddef.h>
 #include <stdint.h>
