@@ -140,6 +140,7 @@ void ring_publish(struct ring *ring)
     control->commits[0].time_ns = ring->time_ns;
     control->commit_checks[0] = commit_check(ring->tail, ring->next_seq, ring->time_ns);
     control->commits[1].end_pos = UINT64_MAX;
+    memcpy(ring->published, ring->pool.ring, ring->pool.ring_size);
 }
 
 /* What counts of a frame: a pad's body, and what rounds a message up, do not. */
@@ -152,21 +153,17 @@ static uint64_t written_counts(const struct written *frame)
 
 void ring_patch(struct ring *ring, uint64_t offset, struct view bytes)
 {
-    uint8_t before[256];
+    const struct pool *pool = &ring->pool;
 
-    offset %= ring->pool.ring_size;
-    if (bytes.len > ring->pool.ring_size - offset)
-        bytes.len = ring->pool.ring_size - offset;
-    check(bytes.len <= sizeof(before));
-    memcpy(before, ring->pool.ring + offset, bytes.len);
+    offset %= pool->ring_size;
+    if (bytes.len > pool->ring_size - offset)
+        bytes.len = pool->ring_size - offset;
     if (bytes.len > 0)
-        memcpy(ring->pool.ring + offset, bytes.data, bytes.len);
+        memcpy(pool->ring + offset, bytes.data, bytes.len);
     for (size_t i = ring->n_evicted; i < ring->n_frames; i++) {
         struct written *frame = &ring->frames[i];
-        const uint64_t start = frame->pos % ring->pool.ring_size;
-        const uint64_t end = start + written_counts(frame);
-        for (size_t at = 0; at < bytes.len; at++)
-            if (before[at] != bytes.data[at] && offset + at >= start && offset + at < end)
-                frame->touched = true;
+        const uint64_t start = frame->pos % pool->ring_size;
+        frame->touched =
+            memcmp(pool->ring + start, ring->published + start, written_counts(frame)) != 0;
     }
 }

@@ -15,7 +15,7 @@ struct written {
     uint64_t pos;
     uint64_t length;
     struct frame_header header;
-    bool touched; /* some of its bytes that count were changed afterwards */
+    bool touched; /* some of its bytes that count are not what they were when it was published */
 };
 
 struct ring {
@@ -27,8 +27,9 @@ struct ring {
     uint64_t tail;
     uint64_t next_seq;
     uint64_t time_ns;
-    bool index_changed; /* hints are wrong: no answer may be */
-    bool forged;        /* headers or control words are wrong with their checksums right */
+    uint8_t published[RING_SIZE_MAX]; /* the ring as it was then */
+    bool index_changed;               /* hints are wrong: no answer may be */
+    bool forged; /* headers or control words are wrong with their checksums right */
 };
 
 /* first_pos must be a multiple of 32. */
