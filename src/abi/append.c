@@ -164,6 +164,15 @@ int abi_append(plsm_pool_t *pool, const struct message *messages, size_t n_messa
     return r == POOL_BUSY ? open_busy(pool_path(pool->pool), err) : r;
 }
 
+/* Nobody takes the message. That it is too large would be said before. */
+static int append_unheard(
+    const plsm_pool_t *pool, const struct message *message, plsm_error_t **err)
+{
+    if (message_footprint(message) > pool_ring_size(pool->pool))
+        return error_set(err, PLSM_ERROR_USAGE, "payload exceeds ring capacity");
+    return abi_null(err, "out_message");
+}
+
 int plsm_pool_append_json(plsm_pool_t *pool, const uint8_t *json, size_t json_len,
     const char **tags, size_t tags_len, uint32_t durability, plsm_buf_t *out_message,
     plsm_error_t **out_err)
@@ -180,7 +189,7 @@ int plsm_pool_append_json(plsm_pool_t *pool, const uint8_t *json, size_t json_le
     if (draft_fill(&draft, &input, 1, durability, out_err) < 0)
         return -1;
     if (out_message == NULL) /* before anything is stored */
-        return abi_null(out_err, "out_message");
+        return append_unheard(pool, &draft.single, out_err);
 
     struct frame frame = {.tags = draft.single.tags, .data = draft.single.data};
     uint8_t *text = malloc(envelope_size(&frame));

@@ -183,6 +183,8 @@ static void test_message_larger_than_the_ring_is_refused(void **state)
     memcpy(json + sizeof(json) - 3, "\"}", 3);
     check_fails(append(json, NULL, 0, PLSM_FAST, &message), PLSM_ERROR_USAGE,
         "payload exceeds ring capacity");
+    check_fails(
+        append(json, NULL, 0, PLSM_FAST, NULL), PLSM_ERROR_USAGE, "payload exceeds ring capacity");
     for (int i = 0; i < 20; i++) { /* several of 4 KiB fit */
         memset(json, 'y', 4096);
         memcpy(json, "{\"a\":\"", 6);
