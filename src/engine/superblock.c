@@ -10,8 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The magic of pools made before this format; they begin with version numbers up to 3. */
-#define UPSTREAM_MAGIC "PLSM"
+/* Pools made before this format begin with this, and with their version in 32 bits. */
+#define UPSTREAM_MAGIC   "PLSM"
+#define UPSTREAM_VERSION 3u /* the one that pool import reads */
 
 uint32_t superblock_crc(const struct superblock *superblock)
 {
@@ -141,6 +142,21 @@ static ssize_t superblock_read_bytes(int fd, void *data, size_t len)
     return (ssize_t)done;
 }
 
+/* A pool of an older Plasmite: its version follows its magic. */
+static int superblock_upstream(const struct superblock *superblock, plsm_error_t **err)
+{
+    uint32_t version;
+
+    memcpy(&version, superblock->magic + 4, sizeof(version));
+    error_set(err, PLSM_ERROR_USAGE, "unsupported pool format version %u (supported: %u)", version,
+        FORMAT_VERSION);
+    if (version != UPSTREAM_VERSION)
+        return error_hint(err, "Neither can `plasmite pool import` read it: that takes version %u.",
+            UPSTREAM_VERSION);
+    return error_hint(err, "This pool was made by Plasmite 0.8 or older; `plasmite pool import "
+                           "OLD NEW` reads it into a new one.");
+}
+
 int superblock_read(int fd, struct superblock *out_superblock, plsm_error_t **err)
 {
     struct superblock superblock = {0};
@@ -154,13 +170,8 @@ int superblock_read(int fd, struct superblock *out_superblock, plsm_error_t **er
     if (len < 0)
         return error_io(err, errno, "failed to read the pool file");
 
-    if (len >= 8 && memcmp(&superblock, UPSTREAM_MAGIC, 4) == 0 && superblock.magic[4] <= 9 &&
-        superblock.magic[5] == 0) {
-        error_set(err, PLSM_ERROR_USAGE, "unsupported pool format version %u (supported: %u)",
-            superblock.magic[4], FORMAT_VERSION);
-        return error_hint(err, "This pool was made by Plasmite 0.8 or older; `plasmite pool import "
-                               "OLD NEW` reads it into a new one.");
-    }
+    if (len >= 8 && memcmp(&superblock, UPSTREAM_MAGIC, 4) == 0)
+        return superblock_upstream(&superblock, err);
     if (len < (ssize_t)sizeof(superblock) || status.st_size < (off_t)FORMAT_HEADER_SIZE)
         return error_set(err, PLSM_ERROR_CORRUPT, "the file is too short to be a pool");
     if (memcmp(superblock.magic, FORMAT_MAGIC, sizeof(superblock.magic)) != 0)

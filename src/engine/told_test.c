@@ -83,6 +83,8 @@ static void put(off_t offset, const void *bytes, size_t len)
     close(fd);
 }
 
+#define OF_NO_USE "Neither can `plasmite pool import` read it: that takes version 3."
+
 static void test_told_why_a_file_is_not_opened(void **state)
 {
     (void)state;
@@ -98,14 +100,28 @@ static void test_told_why_a_file_is_not_opened(void **state)
         FORMAT_VERSION + 2, FORMAT_VERSION);
     expect_told(
         pool_open(path, POOL_READ, NULL, &pool, &test_error), PLSM_ERROR_USAGE, text, "%s", "");
-    put(0, "PLSM\7\0", 6);
-    snprintf(
-        text, sizeof(text), "unsupported pool format version 7 (supported: %u)", FORMAT_VERSION);
-    expect_told(pool_open(path, POOL_READ, NULL, &pool, &test_error), PLSM_ERROR_USAGE, text, "%s",
-        "This pool was made by Plasmite 0.8 or older; `plasmite pool import OLD NEW` reads it into "
-        "a new one.");
+    static const struct {
+        const char *bytes;
+        const char *version;
+        const char *hint;
+    } upstream[] = {
+        {"PLSM\3\0\0\0", "3",
+            "This pool was made by Plasmite 0.8 or older; `plasmite pool import OLD NEW` reads it "
+            "into a new one."},
+        {"PLSM\0\0\0\0", "0", OF_NO_USE},
+        {"PLSM\4\0\0\0", "4", OF_NO_USE},
+        {"PLSM\x0f\x27\0\0", "9999", OF_NO_USE},
+        {"PLSM\xff\xff\xff\xff", "4294967295", OF_NO_USE},
+    };
+    for (size_t i = 0; i < sizeof(upstream) / sizeof(*upstream); i++) {
+        put(0, upstream[i].bytes, 8);
+        snprintf(text, sizeof(text), "unsupported pool format version %s (supported: %u)",
+            upstream[i].version, FORMAT_VERSION);
+        expect_told(pool_open(path, POOL_READ, NULL, &pool, &test_error), PLSM_ERROR_USAGE, text,
+            "%s", upstream[i].hint);
+    }
 
-    static const char *const others[] = {"PLSM\x0a\0", "PLSM\7\1", "QLSM\7\0", "PLSN\7\0"};
+    static const char *const others[] = {"QLSM\3\0", "PLSN\3\0"};
     for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++) {
         put(0, others[i], 6);
         expect_told(pool_open(path, POOL_READ, NULL, &pool, &test_error), PLSM_ERROR_CORRUPT,
