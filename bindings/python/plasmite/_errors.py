@@ -54,7 +54,7 @@ class PlasmiteError(RuntimeError):
         hint: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.kind = kind
+        self.kind = error_kind(kind)
         self.path = path
         self.seq = seq
         self.offset = offset

@@ -48,11 +48,10 @@ def _load_module() -> ModuleType:
         return importlib.import_module(name)
     file = _module_file()
     if file is None:
-        raise ImportError(
+        raise OSError(
             "plasmite._core is not built: `make` builds it into build/ where Python's headers are"
-            " installed, or use `pip install ./bindings/python`; a folder with _core.abi3.so can"
-            " be named by PLASMITE_LIB_DIR",
-            name=name,
+            " installed, or use `pip install ./bindings/python`; set PLASMITE_LIB_DIR to the folder"
+            " that has _core.abi3.so and libplasmite"
         )
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
