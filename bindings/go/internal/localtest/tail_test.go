@@ -151,6 +151,29 @@ func TestTailGapWithTags(t *testing.T) {
 	equal(t, ends(t, errs), 0)
 }
 
+// What was there when a tail began is not lost because whoever took the first message is quick to
+// overwrite the second one.
+func TestTailHasTheSecondMessageWithTheFirst(t *testing.T) {
+	for i := 0; i < 300; i++ {
+		pool := newPool(t, 65536)
+		count(t, pool, 2)
+		ctx, cancel := context.WithCancel(timeout(t))
+		out, errs := pool.Tail(ctx, plasmite.TailOptions{
+			SinceSeq: ptr[uint64](1), Timeout: window, Buffer: 1, ErrorOnGap: true,
+		})
+		equal(t, take(t, out).Seq, 1)
+		overwrite(t, pool, 2)
+		select {
+		case message := <-out:
+			equal(t, message.Seq, 2)
+		case err := <-errs:
+			t.Fatalf("round %d: %v", i, err)
+		}
+		cancel()
+		pool.Close()
+	}
+}
+
 // No more than Buffer messages are read before they are taken: what is overwritten behind them
 // is missing.
 func TestTailReadsAheadNoMoreThanBuffer(t *testing.T) {

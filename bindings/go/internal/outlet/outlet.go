@@ -12,7 +12,7 @@ import (
 
 // Options of a delivery.
 type Options struct {
-	Buffer int     // how many messages may be read before they are taken; 0: 64
+	Buffer int     // how many messages wait to be taken, once the first one was; 0: 64
 	Max    *uint64 // end after so many
 	Close  func()  // called at the end, before the channels are closed
 }
@@ -58,8 +58,13 @@ func (d *delivery[M]) run(
 	if options.Max != nil {
 		left = *options.Max
 	}
+	// The first reading takes one more of what there is already, and from the first message that
+	// is taken on no more than Buffer wait: it is not up to the scheduler, then, whether the next
+	// one is read before whoever took the first has overwritten it.
+	ahead := 1
 	for left > 0 {
-		room := options.Buffer - len(d.messages)
+		room := options.Buffer - len(d.messages) + ahead
+		ahead = 0
 		if uint64(room) > left {
 			room = int(left)
 		}
