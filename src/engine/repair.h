@@ -35,6 +35,9 @@ size_t repair_sample(const uint8_t *ring, uint64_t ring_size, uint64_t present,
 bool repair_indexed(const struct index_slot *index, const struct superblock *superblock,
     const struct sample *sample, uint64_t *out_pos);
 
+/* How far a message with this seq can lie: it and each before it take a ring and a pad at most. */
+uint64_t repair_pos_max(const struct superblock *superblock, uint64_t seq);
+
 /* A commit record whose check is right; the one with the larger end, if both are. False: none. */
 bool repair_record(const struct control *control, struct ring_state *out_state);
 

@@ -301,9 +301,49 @@ static void test_repair_with_descriptor_zero(void **state)
     close(kept);
 }
 
+static void lose_superblock(struct pool *pool)
+{
+    memset(pool->map, 0, sizeof(struct superblock));
+}
+
+static void lose_control_and_index(struct pool *pool)
+{
+    lose_control(pool);
+    memset(pool->index, 0, (size_t)pool->n_blocks * FORMAT_SLOT_SIZE);
+}
+
+/* First the superblock is lost, and later all else that knows at which positions the messages lie,
+ * which are far from those that a pool of so few messages would have had from 0 on. */
+static void test_repair_of_far_positions_after_a_lost_superblock(void **state)
+{
+    (void)state;
+    static const int n_held[] = {0, 1, 30};
+    for (int shift = 0; shift <= 64; shift += 8) {
+        const uint64_t first_pos =
+            shift < 64 ? UINT64_C(1) << shift : FORMAT_NUMBER_MAX - SMALL_BYTES * 4;
+        for (size_t i = 0; i < 3; i++) {
+            snprintf(path, sizeof(path), "%s", test_path("far"));
+            struct pool *pool =
+                test_pool_with("far", (struct pool_create_options){.size_bytes = SMALL_BYTES,
+                                          .index_capacity = POOL_INDEX_DEFAULT,
+                                          .first_pos = first_pos});
+            for (int n = 0; n < n_held[i]; n++)
+                test_append(pool, "{\"takes\":\"64 bytes\"}");
+            lose_superblock(pool);
+            pool_close(pool);
+            const uint64_t n_kept = (uint64_t)n_held[i];
+            expect_kept("without its superblock", n_kept, n_kept + 1); /* appends one */
+            pool = test_open(path, POOL_WRITE);
+            lose_control_and_index(pool);
+            pool_close(pool);
+            expect_kept("without its words", n_kept + 1, n_kept + 2);
+        }
+    }
+}
+
 TESTS(test_repair_of_the_first_laps, test_repair_finds_the_lap_after_the_words,
     test_repair_of_another_pools_messages, test_repair_learns_the_next_seq_from_the_newer_record,
     test_repair_of_the_shortest_messages, test_repair_learns_the_next_seq_from_the_index,
     test_repair_of_files_of_odd_sizes, test_repair_of_a_ring_of_a_few_bytes,
     test_repair_believes_what_most_messages_say, test_repair_takes_no_remains_for_an_unused_pool,
-    test_repair_with_descriptor_zero)
+    test_repair_with_descriptor_zero, test_repair_of_far_positions_after_a_lost_superblock)

@@ -84,24 +84,12 @@ static bool lap_is_certain(const struct lap_votes *votes)
     return votes->n_best == votes->n_samples;
 }
 
-/* How far a message with this seq can lie: it and each before it take a ring and a pad at most. */
-static uint64_t lap_pos_max(const struct pool *pool, uint64_t seq)
-{
-    const struct superblock *superblock = &pool->superblock;
-    const uint64_t n = seq > superblock->first_seq ? seq - superblock->first_seq + 1 : 1;
-
-    if (superblock->first_pos > FORMAT_NUMBER_MAX ||
-        n > (FORMAT_NUMBER_MAX - superblock->first_pos) / 2 / pool->ring_size)
-        return FORMAT_NUMBER_MAX;
-    return superblock->first_pos + n * 2 * pool->ring_size;
-}
-
 /* Tries all positions that one sample may have. Several laps may have the same checksums; then
  * any of them will do, and the earliest is taken. */
 static void lap_unfold(struct lap_votes *votes, const struct sample *sample)
 {
     const uint64_t ring_size = votes->pool->ring_size;
-    const uint64_t pos_max = lap_pos_max(votes->pool, sample->seq);
+    const uint64_t pos_max = repair_pos_max(&votes->pool->superblock, sample->seq);
 
     for (uint64_t high = 0; high < FOLDS && !lap_is_certain(votes); high++) {
         const uint32_t low = sample->key ^ votes->pool->seed ^ (uint32_t)high;

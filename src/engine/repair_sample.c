@@ -82,3 +82,13 @@ bool repair_record(const struct control *control, struct ring_state *out_state)
     }
     return found;
 }
+
+uint64_t repair_pos_max(const struct superblock *superblock, uint64_t seq)
+{
+    const uint64_t n = seq > superblock->first_seq ? seq - superblock->first_seq + 1 : 1;
+
+    if (superblock->first_pos > FORMAT_NUMBER_MAX ||
+        n > (FORMAT_NUMBER_MAX - superblock->first_pos) / 2 / superblock->ring_size)
+        return FORMAT_NUMBER_MAX;
+    return superblock->first_pos + n * 2 * superblock->ring_size;
+}

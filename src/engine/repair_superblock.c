@@ -26,6 +26,7 @@ static bool superblock_fix_bit(struct superblock *superblock)
 struct vote {
     uint32_t seed;
     uint64_t pos;
+    uint64_t seq;
 };
 
 /* The vote that most others agree with. There is at least one. */
@@ -73,7 +74,7 @@ static bool position_before(uint64_t end, uint64_t offset, uint64_t ring_size, u
 
 /* How well a division of the file fits what is in it: how many messages agree on a seed. */
 static size_t superblock_try(
-    const struct image *image, const struct superblock *superblock, uint32_t *out_seed)
+    const struct image *image, const struct superblock *superblock, struct vote *out_vote)
 {
     const struct control *control =
         (const struct control *)(const void *)(image->bytes + FORMAT_CONTROL_OFFSET);
@@ -94,14 +95,14 @@ static size_t superblock_try(
         if (repair_indexed(index, superblock, &samples[i], &pos) ||
             (recorded &&
                 position_before(state.tail, samples[i].offset, superblock->ring_size, &pos)))
-            votes[n_votes++] = (struct vote){samples[i].key ^ repair_fold(pos), pos};
+            votes[n_votes++] =
+                (struct vote){samples[i].key ^ repair_fold(pos), pos, samples[i].seq};
     }
     if (n_votes == 0)
         return 0;
-    const struct vote best = votes_best(votes, n_votes);
-    *out_seed = best.seed;
+    *out_vote = votes_best(votes, n_votes);
     /* in a wrong division a part of the messages may agree by chance, hardly all */
-    const size_t n_agreeing = vote_count(&best, samples, n, superblock->ring_size);
+    const size_t n_agreeing = vote_count(out_vote, samples, n, superblock->ring_size);
     return n_agreeing * 8 >= n * 7 ? n_agreeing : 0;
 }
 
@@ -115,6 +116,14 @@ static void superblock_set_seed(struct superblock *superblock, uint32_t seed)
 
     memcpy(superblock->uuid + 12, &last, sizeof(last));
     assert(superblock_seed(superblock) == seed);
+}
+
+/* Where the pool began is forgotten. From 0, mostly; but the next repair must not think that a
+ * message of this seq cannot lie at this position, nor those that will follow it. */
+static void superblock_set_first_pos(struct superblock *superblock, uint64_t pos, uint64_t seq)
+{
+    if (pos > repair_pos_max(superblock, seq))
+        superblock->first_pos = pos - pos % superblock->ring_size;
 }
 
 static bool all_zero(const uint8_t *bytes, uint64_t len)
@@ -134,9 +143,13 @@ static bool superblock_of_unused(const struct image *image, struct superblock *o
         .size_bytes = image->size, .index_capacity = POOL_INDEX_DEFAULT};
     struct ring_state state;
 
-    return repair_record(control, &state) &&
-           all_zero(image->bytes + FORMAT_HEADER_SIZE, image->size - FORMAT_HEADER_SIZE) &&
-           superblock_make(&options, out_superblock, NULL) == 0;
+    if (!repair_record(control, &state) ||
+        !all_zero(image->bytes + FORMAT_HEADER_SIZE, image->size - FORMAT_HEADER_SIZE) ||
+        superblock_make(&options, out_superblock, NULL) < 0)
+        return false;
+    superblock_set_first_pos(out_superblock, state.tail, state.next_seq);
+    out_superblock->crc = superblock_crc(out_superblock);
+    return true;
 }
 
 /* Tries all sizes that something speaks for. */
@@ -149,28 +162,29 @@ static bool superblock_rebuild(
             ? (damaged->ring_offset - FORMAT_HEADER_SIZE) / FORMAT_SLOT_SIZE
             : 0};
     size_t best = 0;
-    uint32_t best_seed = 0;
+    struct vote best_vote = {0};
 
     for (size_t i = 0; i < 6; i++) {
         const struct pool_create_options options = {
             .size_bytes = sizes[i / 3], .index_capacity = capacities[i % 3]};
         struct superblock superblock;
-        uint32_t seed = 0;
+        struct vote vote;
         if (options.size_bytes == 0 || superblock_make(&options, &superblock, NULL) < 0)
             continue;
-        const size_t n = superblock_try(image, &superblock, &seed);
+        const size_t n = superblock_try(image, &superblock, &vote);
         if (n > best) {
             best = n;
-            best_seed = seed;
+            best_vote = vote;
             *out_superblock = superblock;
         }
     }
     if (best == 0)
         return superblock_of_unused(image, out_superblock);
-    if (superblock_seed(damaged) == best_seed)
+    superblock_set_first_pos(out_superblock, best_vote.pos, best_vote.seq);
+    if (superblock_seed(damaged) == best_vote.seed)
         memcpy(out_superblock->uuid, damaged->uuid, sizeof(damaged->uuid));
     else
-        superblock_set_seed(out_superblock, best_seed);
+        superblock_set_seed(out_superblock, best_vote.seed);
     out_superblock->crc = superblock_crc(out_superblock);
     return true;
 }
