@@ -27,7 +27,8 @@ struct plsm_stream {
     bool gap_failed; /* the error just made is that of a gap */
     bool ended;
     atomic_bool cancelled;
-    struct bell *bell; /* of plsm_stream_fd; else NULL */
+    struct bell *bell;   /* of plsm_stream_fd; else NULL */
+    bool file_is_broken; /* plsm_stream_wait saw so; whoever takes next is told */
 };
 
 enum {

@@ -370,7 +370,35 @@ static void test_unwanted_messages_keep_nobody_waiting(void **state)
     plsm_pool_free(pool);
 }
 
+/* The file is cut off while nobody but the listener looks at it. */
+static void test_descriptor_tells_of_a_truncated_file(void **state)
+{
+    (void)state;
+    plsm_pool_t *pool = test_pool("cut", 1 << 20);
+    plsm_stream_t *stream = NULL;
+    plsm_buf_t message = {0};
+    int fd = -1;
+
+    test_append(pool, 1);
+    check_ok(plsm_stream_open(pool, 0, 0, 0, 0, 0, 0, &stream, &test_error));
+    check_ok(plsm_stream_fd(stream, &fd, &test_error));
+    assert_int_equal(next_seq(stream), 1);
+    assert_int_equal(plsm_stream_wait(stream, 0, &test_error), 0);
+    assert_int_equal(truncate(test_path("cut"), 1 << 19), 0);
+    assert_true(is_readable(fd, PATIENCE_MS));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(plsm_stream_wait(stream, 0, &test_error), 1);
+        check_fails(plsm_stream_next(stream, &message, &test_error), PLSM_ERROR_CORRUPT,
+            "the file was truncated while in use");
+    }
+    assert_int_equal(truncate(test_path("cut"), 1 << 20), 0); /* as long as it was */
+    test_append(pool, 2);
+    assert_int_equal(next_seq(stream), 2);
+    plsm_stream_free(stream);
+    plsm_pool_free(pool);
+}
+
 TESTS(test_append_seq_gives_seq_and_time, test_seek_last_and_time, test_tags_and_filters_select,
     test_a_selection_does_not_hide_a_gap, test_batches, test_views, test_descriptor_tells_of_news,
     test_cancel_ends_a_wait_in_another_thread, test_idle_timeout_ends_after_silence,
-    test_unwanted_messages_keep_nobody_waiting)
+    test_unwanted_messages_keep_nobody_waiting, test_descriptor_tells_of_a_truncated_file)

@@ -104,6 +104,12 @@ int stream_take(
     stream->gap_failed = false;
     if (stream_is_over(stream))
         return STREAM_ENDED;
+    if (stream->file_is_broken) {
+        stream->before = stream->cursor;
+        if (pool_check_file(stream->pool, err) < 0)
+            return -1;
+        stream->file_is_broken = false;
+    }
     if (stream->has_pending) {
         stream->has_pending = false;
         *out_frame = stream->pending;
@@ -205,9 +211,14 @@ int plsm_stream_wait(plsm_stream_t *stream, uint64_t timeout_ms, plsm_error_t **
     if (r < 0)
         stream_step_back(stream); /* plsm_stream_next will say what it is */
     stream->has_pending = r == STREAM_FRAME;
-    if (r == STREAM_NOT_YET && stream->bell != NULL)
+    if (r != STREAM_NOT_YET)
+        return 1;
+    if (stream->bell != NULL) {
+        /* a wait in plsm_stream_next looks at the file now and then; nobody else does here */
+        stream->file_is_broken = pool_check_file(stream->pool, NULL) < 0;
         bell_arm(stream->bell, stream->cursor.pos);
-    return r != STREAM_NOT_YET;
+    }
+    return stream->file_is_broken;
 }
 
 struct batch {
