@@ -1,5 +1,6 @@
 #include "bridge.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,10 +10,12 @@ int bridge_has(enum bridge_addition addition)
     case BRIDGE_APPEND_BATCH: return plsm_pool_append_batch != NULL;
     case BRIDGE_CANCEL: return plsm_stream_cancel != NULL;
     case BRIDGE_DELETE: return plsm_pool_delete != NULL;
+    case BRIDGE_FD: return plsm_stream_fd != NULL;
     case BRIDGE_FILTER: return plsm_stream_filter != NULL;
     case BRIDGE_FLUSH: return plsm_pool_flush != NULL;
     case BRIDGE_INFO: return plsm_pool_info != NULL;
     case BRIDGE_LIST: return plsm_pool_list != NULL;
+    case BRIDGE_LITE3_BASE: return plsm_lite3_stream_base != NULL;
     case BRIDGE_NEXT_BATCH: return plsm_stream_next_batch != NULL;
     case BRIDGE_OPEN_EX: return plsm_pool_open_ex != NULL;
     case BRIDGE_PATH: return plsm_pool_path != NULL;
@@ -150,11 +153,20 @@ struct bridge_result bridge_get(plsm_pool_t *pool, uint64_t seq, uint8_t *out, s
     return result;
 }
 
-struct bridge_result bridge_next(plsm_stream_t *stream, uint8_t *out, size_t room)
+/* Whether a call with this patience finds something: a message, the end, or an error. */
+static int bridge_is_ready(plsm_stream_t *stream, int patience_ms)
 {
-    struct bridge_result result = {.n_messages = 1};
+    return patience_ms == BRIDGE_FOR_GOOD ||
+           plsm_stream_wait(stream, (uint64_t)patience_ms, NULL) != 0;
+}
+
+struct bridge_result bridge_next(plsm_stream_t *stream, int patience_ms, uint8_t *out, size_t room)
+{
+    struct bridge_result result = {.status = BRIDGE_NOT_YET, .n_messages = 1};
     plsm_buf_t message;
 
+    if (!bridge_is_ready(stream, patience_ms))
+        return result;
     result.status = plsm_stream_next(stream, &message, &result.err);
     if (result.status == 1)
         bridge_give(&result, message, out, room);
@@ -162,16 +174,35 @@ struct bridge_result bridge_next(plsm_stream_t *stream, uint8_t *out, size_t roo
 }
 
 struct bridge_result bridge_next_batch(
-    plsm_stream_t *stream, size_t max_messages, uint8_t *out, size_t room)
+    plsm_stream_t *stream, int patience_ms, size_t max_messages, uint8_t *out, size_t room)
 {
-    struct bridge_result result = {0};
+    struct bridge_result result = {.status = BRIDGE_NOT_YET};
     plsm_buf_t lines;
 
+    if (!bridge_is_ready(stream, patience_ms))
+        return result;
     result.status =
         plsm_stream_next_batch(stream, max_messages, &lines, &result.n_messages, &result.err);
     if (result.status == 1)
         bridge_give(&result, lines, out, room);
     return result;
+}
+
+int bridge_next_lite3(
+    plsm_lite3_stream_t *stream, int patience_ms, plsm_lite3_frame_t *out_frame, plsm_error_t **err)
+{
+    if (patience_ms != BRIDGE_FOR_GOOD &&
+        !bridge_is_ready(plsm_lite3_stream_base(stream), patience_ms))
+        return BRIDGE_NOT_YET;
+    return plsm_lite3_stream_next(stream, out_frame, err);
+}
+
+int bridge_descriptor(plsm_stream_t *stream)
+{
+    int fd;
+
+    /* another number of the same, so that whoever waits may close it when he likes */
+    return plsm_stream_fd(stream, &fd, NULL) == 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
 }
 
 plsm_error_t *bridge_require_tags(plsm_stream_t *stream, const char *tags, size_t n_tags)

@@ -7,6 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The status of a call that brought nothing, because its patience was over. */
+enum { BRIDGE_NOT_YET = 2 };
+
+/* How long a call waits for a message, in milliseconds; or for as long as the stream does. */
+enum { BRIDGE_FOR_GOOD = -1 };
+
 /* What came of a call. Bytes were copied to where the caller has room for them; where they did
  * not fit, rest holds them, to be freed with bridge_free. */
 struct bridge_result {
@@ -20,6 +26,7 @@ struct bridge_result {
 
 /* Functions that libraries of level 0.8 lack. Each is called only if it is there. */
 #pragma weak plsm_error_hint
+#pragma weak plsm_lite3_stream_base
 #pragma weak plsm_pool_append_batch
 #pragma weak plsm_pool_delete
 #pragma weak plsm_pool_flush
@@ -29,6 +36,7 @@ struct bridge_result {
 #pragma weak plsm_pool_path
 #pragma weak plsm_pool_verify
 #pragma weak plsm_stream_cancel
+#pragma weak plsm_stream_fd
 #pragma weak plsm_stream_filter
 #pragma weak plsm_stream_next_batch
 #pragma weak plsm_stream_require_tags
@@ -40,10 +48,12 @@ enum bridge_addition {
     BRIDGE_APPEND_BATCH,
     BRIDGE_CANCEL,
     BRIDGE_DELETE,
+    BRIDGE_FD,
     BRIDGE_FILTER,
     BRIDGE_FLUSH,
     BRIDGE_INFO,
     BRIDGE_LIST,
+    BRIDGE_LITE3_BASE,
     BRIDGE_NEXT_BATCH,
     BRIDGE_OPEN_EX,
     BRIDGE_PATH,
@@ -71,11 +81,20 @@ struct bridge_result bridge_append_batch(plsm_pool_t *pool, const uint8_t *texts
 
 struct bridge_result bridge_get(plsm_pool_t *pool, uint64_t seq, uint8_t *out, size_t room);
 
-struct bridge_result bridge_next(plsm_stream_t *stream, uint8_t *out, size_t room);
+/* These three wait for patience_ms, which is BRIDGE_FOR_GOOD where the library has no
+ * plsm_stream_wait. */
+struct bridge_result bridge_next(plsm_stream_t *stream, int patience_ms, uint8_t *out, size_t room);
 
 /* Several messages, each ended by a newline. */
 struct bridge_result bridge_next_batch(
-    plsm_stream_t *stream, size_t max_messages, uint8_t *out, size_t room);
+    plsm_stream_t *stream, int patience_ms, size_t max_messages, uint8_t *out, size_t room);
+
+int bridge_next_lite3(plsm_lite3_stream_t *stream, int patience_ms, plsm_lite3_frame_t *out_frame,
+    plsm_error_t **err);
+
+/* A descriptor of the caller's own, to be closed by it, that is as readable as that of
+ * plsm_stream_fd; -1 if there is none to be had. */
+int bridge_descriptor(plsm_stream_t *stream);
 
 /* err: NULL if that went well. */
 plsm_error_t *bridge_require_tags(plsm_stream_t *stream, const char *tags, size_t n_tags);

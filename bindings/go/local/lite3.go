@@ -8,6 +8,7 @@ import "C"
 import (
 	"io"
 	"sync"
+	"time"
 	"unsafe"
 
 	"github.com/sandover/plasmite/bindings/go/api"
@@ -60,6 +61,7 @@ func takeFrame(native *C.plsm_lite3_frame_t) *Lite3Frame {
 // Lite3Stream is a [Stream] of messages in the Lite3 encoding.
 type Lite3Stream struct {
 	native *handle[*C.plsm_lite3_stream_t]
+	wait   *waiter
 	mu     sync.Mutex
 }
 
@@ -82,23 +84,32 @@ func (p *Pool) openLite3Stream(options C.plsm_stream_options_t) (*Lite3Stream, e
 	defer p.native.release()
 	var native *C.plsm_lite3_stream_t
 	var failure *C.plsm_error_t
+	opened := time.Now()
 	if C.plsm_lite3_stream_open_ex(pool, &options, &native, &failure) != 0 {
 		return nil, takeError(failure)
 	}
-	free := func(stream *C.plsm_lite3_stream_t) { C.plsm_lite3_stream_free(stream) }
-	return &Lite3Stream{native: newHandle(native, free)}, nil
+	var base *C.plsm_stream_t
+	if canWaitLite3() {
+		base = C.plsm_lite3_stream_base(native)
+	}
+	wait := newWaiter(base, opened, &options)
+	free := func(stream *C.plsm_lite3_stream_t) {
+		wait.close()
+		C.plsm_lite3_stream_free(stream)
+	}
+	return &Lite3Stream{native: newHandle(native, free), wait: wait}, nil
 }
 
-// Close ends the stream. Somebody who waits in Next gets its message still, or [ErrClosed] when
-// its time is over. It may be called more than once.
+// Close ends the stream, also while somebody waits in Next, who gets [ErrClosed] then. It may be
+// called more than once.
 func (s *Lite3Stream) Close() error {
 	if s != nil {
-		s.native.close()
+		closeStream(s.native, s.wait)
 	}
 	return nil
 }
 
-func (s *Lite3Stream) cancel() {}
+func (s *Lite3Stream) cancel() { cancelStream(s.native, s.wait) }
 
 // Next gives the next message, and waits for it. At the end of the stream it gives io.EOF.
 func (s *Lite3Stream) Next() (*Lite3Frame, error) {
@@ -114,7 +125,12 @@ func (s *Lite3Stream) Next() (*Lite3Frame, error) {
 	defer s.native.release()
 	var frame C.plsm_lite3_frame_t
 	var failure *C.plsm_error_t
-	switch r := C.plsm_lite3_stream_next(stream, &frame, &failure); {
+	var r C.int
+	s.wait.until(func(patienceMs C.int) bool {
+		r = C.bridge_next_lite3(stream, patienceMs, &frame, &failure)
+		return r != C.BRIDGE_NOT_YET
+	})
+	switch {
 	case r < 0:
 		return nil, takeError(failure)
 	case r > 0:

@@ -20,6 +20,7 @@ import (
 // not depend on the pool that it was opened from.
 type Stream struct {
 	native *handle[*C.plsm_stream_t]
+	wait   *waiter
 
 	mu    sync.Mutex // a native stream serves one at a time
 	room  []byte     // what C writes into
@@ -68,11 +69,20 @@ func (p *Pool) openStream(options C.plsm_stream_options_t) (*Stream, error) {
 	defer p.native.release()
 	var native *C.plsm_stream_t
 	var failure *C.plsm_error_t
+	opened := time.Now()
 	if C.plsm_stream_open_ex(pool, &options, &native, &failure) != 0 {
 		return nil, takeError(failure)
 	}
-	free := func(stream *C.plsm_stream_t) { C.plsm_stream_free(stream) }
-	return &Stream{native: newHandle(native, free)}, nil
+	var base *C.plsm_stream_t
+	if canWait() {
+		base = native
+	}
+	wait := newWaiter(base, opened, &options)
+	free := func(stream *C.plsm_stream_t) {
+		wait.close()
+		C.plsm_stream_free(stream)
+	}
+	return &Stream{native: newHandle(native, free), wait: wait}, nil
 }
 
 // Close ends the stream, also while somebody waits in NextJSON, who gets [ErrClosed] then. It
@@ -81,25 +91,25 @@ func (s *Stream) Close() error {
 	if s == nil {
 		return nil
 	}
-	if stream, ok := s.native.acquire(); ok {
-		s.native.close() // before it is cancelled: whoever waits finds it closed
-		cancelStream(stream)
-		s.native.release()
-	}
+	closeStream(s.native, s.wait)
 	return nil
 }
 
-// cancel ends a call that waits, and every later one; where the library cannot, it does nothing.
-func (s *Stream) cancel() {
-	if stream, ok := s.native.acquire(); ok {
-		cancelStream(stream)
-		s.native.release()
+func closeStream[T any](native *handle[T], wait *waiter) {
+	if _, ok := native.acquire(); ok {
+		native.close() // before it is cancelled: whoever waits finds it closed
+		wait.cancel()
+		native.release()
 	}
 }
 
-func cancelStream(stream *C.plsm_stream_t) {
-	if has(C.BRIDGE_CANCEL) {
-		C.plsm_stream_cancel(stream)
+func (s *Stream) cancel() { cancelStream(s.native, s.wait) }
+
+// cancelStream ends a call that waits, and every later one.
+func cancelStream[T any](native *handle[T], wait *waiter) {
+	if _, ok := native.acquire(); ok {
+		wait.cancel()
+		native.release()
 	}
 }
 
@@ -123,7 +133,11 @@ func (s *Stream) NextJSON() ([]byte, error) {
 	var message []byte
 	err := s.use(func(stream *C.plsm_stream_t) error {
 		s.makeRoom(0)
-		result := C.bridge_next(stream, bytesOf(s.room), C.size_t(len(s.room)))
+		var result C.struct_bridge_result
+		s.wait.until(func(patienceMs C.int) bool {
+			result = C.bridge_next(stream, patienceMs, bytesOf(s.room), C.size_t(len(s.room)))
+			return result.status != C.BRIDGE_NOT_YET
+		})
 		if err := s.check(result.status, result.err); err != nil {
 			return err
 		}
@@ -162,12 +176,16 @@ func (s *Stream) next(limit int) (lines [][]byte, err error) {
 	err = s.use(func(stream *C.plsm_stream_t) error {
 		s.makeRoom(0)
 		var result C.struct_bridge_result
-		if limit > 1 && has(C.BRIDGE_NEXT_BATCH) {
-			result = C.bridge_next_batch(
-				stream, C.size_t(limit), bytesOf(s.room), C.size_t(len(s.room)))
-		} else {
-			result = C.bridge_next(stream, bytesOf(s.room), C.size_t(len(s.room)))
-		}
+		many := limit > 1 && has(C.BRIDGE_NEXT_BATCH)
+		s.wait.until(func(patienceMs C.int) bool {
+			if many {
+				result = C.bridge_next_batch(stream, patienceMs, C.size_t(limit),
+					bytesOf(s.room), C.size_t(len(s.room)))
+			} else {
+				result = C.bridge_next(stream, patienceMs, bytesOf(s.room), C.size_t(len(s.room)))
+			}
+			return result.status != C.BRIDGE_NOT_YET
+		})
 		if err := s.check(result.status, result.err); err != nil {
 			return err
 		}

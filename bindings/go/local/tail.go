@@ -40,11 +40,14 @@ func (p *Pool) Tail(ctx context.Context, options TailOptions) (<-chan *Message, 
 func (p *Pool) TailLite3(ctx context.Context, options TailOptions) (<-chan *Lite3Frame, <-chan error) {
 	ctx, guard := newGuard(ctx, p)
 	f := &follower[*Lite3Frame]{
-		ctx: ctx, guard: guard, since: options.SinceSeq, windowMs: windowOf(options.Timeout),
+		ctx: ctx, guard: guard, since: options.SinceSeq,
 		seqOf: func(frame *Lite3Frame) uint64 { return frame.Seq },
 		open: func(since, timeoutMs *uint64) (source[*Lite3Frame], error) {
 			return p.openLite3Stream(streamOptions(since, nil, timeoutMs, options.ErrorOnGap))
 		},
+	}
+	if !canWaitLite3() {
+		f.windowMs = windowOf(options.Timeout)
 	}
 	return outlet.Start(ctx, guard.failure, outlet.Options{
 		Buffer: options.Buffer, Max: options.MaxMessages, Close: f.close,
@@ -63,7 +66,7 @@ func (p *Pool) follow(
 			return seq
 		},
 	}
-	if !has(C.BRIDGE_CANCEL) {
+	if !canWait() {
 		f.windowMs = windowOf(options.Timeout)
 	}
 	f.open = func(since, timeoutMs *uint64) (source[[]byte], error) {
