@@ -16,15 +16,17 @@ import (
 )
 
 var operations = map[string]func() map[string]float64{
-	"append": measureAppend,
-	"one":    measureOne,
-	"lines":  measureLines,
-	"all":    measureAll,
+	"append":    measureAppend,
+	"one":       measureOne,
+	"lines":     measureLines,
+	"all":       measureAll,
+	"wake":      measureWake,
+	"followers": measureFollowers,
 }
 
 func main() {
 	if len(os.Args) < 2 || operations[os.Args[1]] == nil {
-		fail("usage: bench append|one|lines|all [NAME=VALUE...]")
+		fail("usage: bench append|one|lines|all|wake|followers [NAME=VALUE...]")
 	}
 	json.NewEncoder(os.Stdout).Encode(operations[os.Args[1]]())
 }
