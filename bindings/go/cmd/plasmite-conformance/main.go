@@ -25,7 +25,7 @@ func main() {
 
 type manifest struct {
 	Version *json.Number `json:"conformance_version"`
-	Workdir string       `json:"workdir"`
+	Workdir *string      `json:"workdir"`
 	Steps   []step       `json:"steps"`
 }
 
@@ -94,7 +94,11 @@ func runManifest(path string) error {
 	if m.Steps == nil {
 		return errors.New("the manifest has no steps")
 	}
-	r, err := newRunner(path, m.Workdir)
+	workdir := "work"
+	if m.Workdir != nil {
+		workdir = *m.Workdir
+	}
+	r, err := newRunner(path, workdir)
 	if err != nil {
 		return err
 	}
@@ -119,17 +123,18 @@ type runner struct {
 	folder  string // of the manifest
 	workdir string
 	client  *plasmite.Client
+	created map[string]bool // the files of the pools that its steps made
 }
 
 func newRunner(path, workdir string) (*runner, error) {
-	if workdir == "" {
-		workdir = "work"
+	if !isBelow(workdir) { // everything in it will be deleted
+		return nil, fmt.Errorf("workdir has to lie below the manifest's folder: %s", workdir)
 	}
 	folder, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}
-	r := &runner{folder: folder, workdir: filepath.Join(folder, workdir)}
+	r := &runner{folder: folder, workdir: filepath.Join(folder, workdir), created: map[string]bool{}}
 	if err := os.RemoveAll(r.workdir); err != nil {
 		return nil, err
 	}

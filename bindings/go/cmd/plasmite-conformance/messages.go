@@ -17,6 +17,7 @@ func (r *runner) createPool(s *step) error {
 	if err != nil {
 		return err
 	}
+	r.created[real(r.path(s.Pool))] = true
 	return pool.Close()
 }
 

@@ -52,6 +52,11 @@ func (r *runner) listPools(s *step) error {
 
 func (r *runner) deletePool(s *step) error {
 	path := r.path(s.Pool)
+	if isThere(path) {
+		if err := r.mayHarm(path, r.workdir); err != nil {
+			return err
+		}
+	}
 	err := os.Remove(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return &plasmite.Error{Kind: plasmite.ErrorNotFound, Message: "not found", Path: path}
@@ -64,13 +69,22 @@ func (r *runner) deletePool(s *step) error {
 
 // corruptPoolHeader writes into the same file, as somebody else might have it mapped.
 func (r *runner) corruptPoolHeader(s *step) error {
-	return os.WriteFile(r.path(s.Pool), []byte("NOPE"), 0o600)
+	path := r.path(s.Pool)
+	if err := r.mayHarm(path, r.workdir); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte("NOPE"), 0o600)
 }
 
 func (r *runner) chmodPath(s *step) error {
 	mode, err := strconv.ParseUint(s.Input.Mode, 8, 32)
 	if err != nil {
 		return unmetf("input.mode is not an octal number: %q", s.Input.Mode)
+	}
+	if isThere(s.Input.Path) {
+		if err := r.mayHarm(s.Input.Path, r.folder); err != nil {
+			return err
+		}
 	}
 	return os.Chmod(s.Input.Path, fs.FileMode(mode))
 }

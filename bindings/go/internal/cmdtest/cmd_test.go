@@ -158,6 +158,82 @@ func TestManifestsThatFail(t *testing.T) {
 	}
 }
 
+// Whatever a manifest names, what it did not make stays as it is.
+func TestManifestsStayInTheirFolder(t *testing.T) {
+	outside := t.TempDir()
+	precious := filepath.Join(outside, "precious.plasmite")
+	keep := func() {
+		t.Helper()
+		if text, err := os.ReadFile(precious); err != nil || string(text) != "precious" {
+			t.Fatalf("%s: %q, %v", precious, text, err)
+		}
+		if info, err := os.Stat(precious); err != nil || info.Mode().Perm() != 0o640 {
+			t.Fatal(info.Mode(), err)
+		}
+	}
+	if err := os.WriteFile(precious, []byte("precious"), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	for _, workdir := range []string{"", ".", "..", "a/../..", "a/./b", "./a", "a//b", "a/", outside} {
+		name, _ := json.Marshal(workdir)
+		code, stderr := manifest(t, `{"conformance_version": 0, "workdir": `+string(name)+`, "steps": []}`)
+		if code != 1 || stderr != "workdir has to lie below the manifest's folder: "+workdir+"\n" {
+			t.Errorf("%q: %d: %s", workdir, code, stderr)
+		}
+		keep()
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(here, precious)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(outside, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{precious, relative, link + "/precious.plasmite", link + "/../" + filepath.Base(outside) + "/precious.plasmite"} {
+		name, _ := json.Marshal(path)
+		for _, step := range []string{
+			`{"op": "delete_pool", "pool": ` + string(name) + `}`,
+			`{"op": "corrupt_pool_header", "pool": ` + string(name) + `}`,
+			`{"op": "chmod_path", "input": {"mode": "777", "path": ` + string(name) + `}}`,
+			`{"op": "delete_pool", "pool": ` + string(name) + `, "expect": {"error": {"kind": "NotFound"}}}`,
+		} {
+			code, stderr := manifest(t, `{"conformance_version": 0, "steps": [`+step+`]}`)
+			if code != 1 || !strings.Contains(stderr, "step 0: ") {
+				t.Errorf("%s: %d: %s", step, code, stderr)
+			}
+			keep()
+		}
+	}
+	fresh := filepath.Join(outside, "fresh.plasmite")
+	name, _ := json.Marshal(fresh)
+	code, stderr := manifest(t, `{"conformance_version": 0, "steps": [
+		{"op": "delete_pool", "pool": `+string(name)+`, "expect": {"error": {"kind": "NotFound"}}},
+		{"op": "corrupt_pool_header", "pool": `+string(name)+`}]}`)
+	if _, err := os.Stat(fresh); code != 1 || !strings.Contains(stderr, "step 1: ") || err == nil {
+		t.Fatalf("%d: %s", code, stderr)
+	}
+	// A pool may be anywhere, and what a manifest made it may destroy.
+	own, _ := json.Marshal(filepath.Join(outside, "deep", "own.ring"))
+	code, stderr = manifest(t, `{"conformance_version": 0, "steps": [
+		{"op": "create_pool", "pool": `+string(own)+`},
+		{"op": "append", "pool": `+string(own)+`, "input": {"data": {}}, "expect": {"seq": 1}},
+		{"op": "chmod_path", "input": {"mode": "600", "path": `+string(own)+`}},
+		{"op": "corrupt_pool_header", "pool": `+string(own)+`},
+		{"op": "get", "pool": `+string(own)+`, "input": {"seq": 1}, "expect": {"error": {"kind": "Corrupt"}}},
+		{"op": "delete_pool", "pool": `+string(own)+`},
+		{"op": "delete_pool", "pool": `+string(own)+`, "expect": {"error": {"kind": "NotFound", "has_path": true}}}
+	]}`)
+	if code != 0 {
+		t.Fatal(stderr)
+	}
+	keep()
+}
+
 func TestManifestWithProcesses(t *testing.T) {
 	needsProgram(t)
 	code, stderr := manifest(t, `{"conformance_version": 0, "workdir": "w", "steps": [
