@@ -76,13 +76,42 @@ function matches(message, item) {
   );
 }
 
+/** Whether a name leads down from where it begins, and nowhere else. */
+function isBelow(name) {
+  return typeof name === "string" && !name.split("/").some((part) => ["", ".", ".."].includes(part));
+}
+
+function isThere(file) {
+  return fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined;
+}
+
+/**
+ * A path without links. What does not exist yet has the name that it would get; undefined is for
+ * what could not be made either.
+ */
+function real(file) {
+  const cut = file.lastIndexOf("/");
+  try {
+    // native: `..` behind a link is somewhere else
+    if (isThere(file)) return fs.realpathSync.native(file);
+    const folder = cut < 0 ? "." : file.slice(0, cut + 1);
+    return path.join(fs.realpathSync.native(folder), file.slice(cut + 1));
+  } catch {
+    return undefined;
+  }
+}
+
 class Runner {
   constructor(manifestPath) {
     this.manifestPath = path.resolve(manifestPath);
     this.manifest = JSON.parse(fs.readFileSync(this.manifestPath, "utf8"));
     const version = this.manifest.conformance_version;
     need(version === 0, `unsupported conformance_version: ${version}`);
-    this.workdir = path.join(path.dirname(this.manifestPath), this.manifest.workdir ?? "work");
+    this.folder = path.dirname(this.manifestPath);
+    const { workdir = "work" } = this.manifest;
+    need(isBelow(workdir), `workdir has to lie below the manifest's folder: ${workdir}`);
+    this.workdir = path.join(this.folder, workdir);
+    this.created = new Set(); // the files of the pools that its steps made
   }
 
   async run() {
@@ -135,13 +164,25 @@ class Runner {
   }
 
   poolFile(name) {
-    return name.includes("/") ? name : path.join(this.workdir, `${name}.plasmite`);
+    if (name.includes("/")) return name;
+    return path.join(this.workdir, name.endsWith(".plasmite") ? name : `${name}.plasmite`);
+  }
+
+  /**
+   * Refuses a path that is neither in that folder nor a pool that this manifest made: a manifest
+   * may name any file as a pool, but is not to destroy what it found.
+   */
+  mayHarm(file, folder) {
+    const to = real(file);
+    const isOurs = this.created.has(to) || (to ?? "").startsWith(`${real(folder)}/`) || to === real(folder);
+    need(to !== undefined && isOurs, `${file} is not in ${folder}`);
   }
 }
 
 const operations = {
   create_pool({ pool }, { size_bytes: size }) {
     this.client.createPool(pool, size ?? 1048576).close();
+    this.created.add(real(this.poolFile(pool)));
   },
 
   append({ pool }, input, expect) {
@@ -204,6 +245,7 @@ const operations = {
 
   delete_pool({ pool }) {
     const file = this.poolFile(pool);
+    if (isThere(file)) this.mayHarm(file, this.workdir);
     try {
       fs.unlinkSync(file);
     } catch (error) {
@@ -226,11 +268,13 @@ const operations = {
   },
 
   corrupt_pool_header({ pool }) {
+    this.mayHarm(this.poolFile(pool), this.workdir);
     fs.writeFileSync(this.poolFile(pool), "NOPE");
   },
 
   chmod_path(step, input) {
     const { path: file, mode } = { ...step, ...input };
+    if (isThere(file)) this.mayHarm(file, this.folder);
     fs.chmodSync(file, Number.parseInt(mode, 8));
   },
 

@@ -17,8 +17,8 @@ function run(...args) {
 }
 
 /** Runs steps of a test's own. */
-function runSteps(t, steps, rest = {}) {
-  const file = path.join(temporaryFolder(t), "manifest.json");
+function runSteps(t, steps, rest = {}, folder = temporaryFolder(t)) {
+  const file = path.join(folder, "manifest.json");
   fs.writeFileSync(file, JSON.stringify({ conformance_version: 0, name: "test", steps, ...rest }));
   return run(file);
 }
@@ -76,10 +76,63 @@ test("the runner takes every operation", (t) => {
     { op: "delete_pool", pool: "a" },
     { op: "list_pools", expect: { names: [] } },
   ];
-  const done = runSteps(t, steps);
+  const done = runSteps(t, steps, {}, folder);
   assert.strictEqual(done.stderr, "");
   assert.strictEqual(done.status, 0);
   assert.strictEqual(fs.statSync(folder).mode & 0o777, 0o750);
+});
+
+test("whatever a manifest names, what it did not make stays as it is", (t) => {
+  const outside = fs.realpathSync(temporaryFolder(t));
+  const precious = path.join(outside, "precious.plasmite");
+  fs.writeFileSync(precious, "precious", { mode: 0o640 });
+  const keep = () => {
+    assert.strictEqual(fs.readFileSync(precious, "utf8"), "precious");
+    assert.strictEqual(fs.statSync(precious).mode & 0o777, 0o640);
+  };
+  for (const workdir of ["", ".", "..", "a/../..", "a/./b", "./a", "a//b", "a/", outside, 7]) {
+    const done = runSteps(t, [], { workdir });
+    assert.strictEqual(done.status, 1);
+    assert.strictEqual(done.stderr, `workdir has to lie below the manifest's folder: ${workdir}\n`);
+    keep();
+  }
+  const link = path.join(temporaryFolder(t), "link");
+  fs.symlinkSync(outside, link);
+  const behind = `${link}/../${path.basename(outside)}/precious.plasmite`;
+  const names = [precious, path.relative(process.cwd(), precious), `${link}/precious.plasmite`, behind];
+  for (const name of names) {
+    for (const step of [
+      { op: "delete_pool", pool: name },
+      { op: "corrupt_pool_header", pool: name },
+      { op: "chmod_path", input: { path: name, mode: "777" } },
+      { op: "delete_pool", pool: name, expect: { error: { kind: "NotFound" } } },
+    ]) {
+      const done = runSteps(t, [step]);
+      assert.strictEqual(done.status, 1);
+      assert.match(done.stderr, /^step 0: .* is not in /);
+      keep();
+    }
+  }
+  const fresh = path.join(outside, "fresh.plasmite");
+  const refused = runSteps(t, [
+    { op: "delete_pool", pool: fresh, expect: { error: { kind: "NotFound" } } },
+    { op: "corrupt_pool_header", pool: fresh },
+  ]);
+  assert.match(refused.stderr, /^step 1: .* is not in /);
+  assert.ok(!fs.existsSync(fresh));
+  // a pool may be anywhere, and what a manifest made it may destroy
+  const own = path.join(outside, "deep", "own.ring");
+  const done = runSteps(t, [
+    { op: "create_pool", pool: own },
+    { op: "append", pool: own, input: { data: {} }, expect: { seq: 1 } },
+    { op: "chmod_path", input: { path: own, mode: "600" } },
+    { op: "corrupt_pool_header", pool: own },
+    { op: "get", pool: own, input: { seq: 1 }, expect: { error: { kind: "Corrupt" } } },
+    { op: "delete_pool", pool: own },
+    { op: "delete_pool", pool: own, expect: { error: { kind: "NotFound", has_path: true } } },
+  ]);
+  assert.strictEqual(done.stderr, "");
+  keep();
 });
 
 test("the runner needs one manifest of version 0", (t) => {
