@@ -5,8 +5,8 @@
 
 const { END, Iterator, NOTHING } = require("./iterate.js");
 const { isNothing, maxMessagesOf, optionalU64, tagList, windowOf } = require("./mappings.js");
-const { lineMessage } = require("./message.js");
-const { native, need } = require("./native.js");
+const { lineMessage, withTime } = require("./message.js");
+const { native, need, wrapError } = require("./native.js");
 
 // A batch is to be about this long: enough to make its cost small, little enough to hold on to.
 const BATCH_BYTES = 128 * 1024;
@@ -81,32 +81,30 @@ function waitUntil(source, timer, deadline, wake) {
   });
 }
 
-/** Messages of a stream that has a descriptor. */
-class StreamSource {
-  #stream;
+/** Takes messages out of a stream, as many at once as are good. */
+class LineReader {
   #lines = null;
   #at = 0;
   #batch;
   #fixed;
-  #turn = new Turn();
-  #yields = false;
 
-  /** `batch`: how many messages are taken at once; without it as many as are good. */
-  constructor(stream, batch) {
-    this.#stream = stream;
-    this.#fixed = batch !== undefined;
-    this.#batch = batch ?? 16;
+  /** `one`: a message at a time, where a gap is to be an error as soon as there is one. */
+  constructor(one) {
+    this.#fixed = one;
+    this.#batch = one ? 1 : 16;
   }
 
-  pull() {
+  /** Whether take() has a message without asking the stream. */
+  get hasMore() {
+    return this.#lines !== null;
+  }
+
+  /** A message; undefined: none yet; null: the stream has ended. */
+  take(stream) {
     if (this.#lines === null) {
-      if (this.#stream === null) return END;
-      this.#yields = this.#turn.isOver;
-      if (this.#yields) return NOTHING;
-      const lines = native(() => this.#stream.take(this.#batch));
-      if (lines === undefined) return NOTHING;
-      if (lines === null) return END;
-      this.#lines = lines;
+      const taken = stream.take(this.#batch);
+      if (taken === undefined || taken === null) return taken;
+      this.#lines = taken;
       this.#at = 0;
     }
     const lines = this.#lines;
@@ -118,6 +116,47 @@ class StreamSource {
       if (!this.#fixed) this.#adapt(lines.length, end - start + 1);
     }
     return lineMessage(lines, start, end);
+  }
+
+  /** Batches grow while they are short in bytes. */
+  #adapt(batchBytes, lineBytes) {
+    const messages = Math.floor(BATCH_BYTES / Math.max(lineBytes, 1));
+    const next = batchBytes < BATCH_BYTES ? this.#batch * 2 : messages;
+    this.#batch = Math.max(1, Math.min(next, messages, BATCH_MESSAGES_MAX));
+  }
+}
+
+/** The same for frames, which come one by one. */
+class FrameReader {
+  hasMore = false;
+
+  take(stream) {
+    const frame = stream.take();
+    return frame === undefined || frame === null ? frame : withTime(frame);
+  }
+}
+
+/** Messages of a stream that has a descriptor. */
+class StreamSource {
+  #stream;
+  #reader;
+  #turn = new Turn();
+  #yields = false;
+
+  constructor(stream, reader) {
+    this.#stream = stream;
+    this.#reader = reader;
+  }
+
+  pull() {
+    if (this.#stream === null) return END;
+    if (!this.#reader.hasMore) {
+      this.#yields = this.#turn.isOver;
+      if (this.#yields) return NOTHING;
+    }
+    const message = this.#take();
+    if (message === undefined) return NOTHING;
+    return message ?? END;
   }
 
   /** Whether the last pull() gave nothing only for the event loop to have its turn. */
@@ -142,22 +181,23 @@ class StreamSource {
 
   close() {
     this.#turn.stop();
-    this.#lines = null;
     this.#stream?.close();
     this.#stream = null;
   }
 
-  /** Batches grow while they are short in bytes. */
-  #adapt(batchBytes, lineBytes) {
-    const messages = Math.floor(BATCH_BYTES / Math.max(lineBytes, 1));
-    const next = batchBytes < BATCH_BYTES ? this.#batch * 2 : messages;
-    this.#batch = Math.max(1, Math.min(next, messages, BATCH_MESSAGES_MAX));
+  #take() {
+    try {
+      return this.#reader.take(this.#stream);
+    } catch (error) {
+      throw wrapError(error);
+    }
   }
 }
 
 /** Messages of a library without descriptors: short streams, one after the other. */
 class PollSource {
   #open; // (sinceSeq) => a stream that ends within a millisecond or so
+  #next; // (stream) => its next message, or null
   #since;
   #stream = null;
   #pause = POLL_MIN_MS;
@@ -166,8 +206,9 @@ class PollSource {
   #yields = false;
   #closed = false;
 
-  constructor(open, since) {
+  constructor(open, next, since) {
     this.#open = open;
+    this.#next = next;
     this.#since = since;
   }
 
@@ -176,12 +217,11 @@ class PollSource {
     this.#yields = this.#turn.isOver;
     if (this.#yields) return NOTHING;
     this.#stream ??= this.#open(this.#since);
-    const bytes = native(() => this.#stream.nextJson());
-    if (bytes === null) {
+    const message = native(() => this.#next(this.#stream));
+    if (message === null) {
       this.#closeStream();
       return NOTHING;
     }
-    const message = lineMessage(bytes);
     this.#since = message.seq + 1n;
     this.#pause = POLL_MIN_MS;
     return message;
@@ -387,15 +427,38 @@ class IdleSource {
 
 // What the methods of a pool give -----------------------------------------------------------------
 
+/** How messages of a form are opened and read. */
+const JSON_FORM = {
+  what: "follow()",
+  open: (pool, ...args) => native(() => pool.openStream(...args)),
+  reader: (errorOnGap) => new LineReader(errorOnGap),
+  next(stream) {
+    const bytes = stream.nextJson();
+    return bytes === null ? null : lineMessage(bytes);
+  },
+};
+
+const LITE3_FORM = {
+  what: "followLite3()",
+  open(pool, ...args) {
+    need(pool, "openLite3Stream", "openLite3Stream()");
+    return native(() => pool.openLite3Stream(...args));
+  },
+  reader: () => new FrameReader(),
+  next(stream) {
+    const frame = stream.next();
+    return frame === null ? null : withTime(frame);
+  },
+};
+
 /** Everything from a seq on, or from the oldest message. */
-function streamSource(pool, sinceSeq, errorOnGap) {
+function streamSource(form, pool, sinceSeq, errorOnGap) {
   const since = optionalU64(sinceSeq, "sinceSeq");
-  const stream = native(() => pool.openStream(since, undefined, undefined, errorOnGap));
-  // one message at a time, where a gap is to be an error as soon as there is one
-  if (typeof stream.take === "function") return new StreamSource(stream, errorOnGap ? 1 : undefined);
+  const stream = form.open(pool, since, undefined, undefined, errorOnGap);
+  if (typeof stream.take === "function") return new StreamSource(stream, form.reader(errorOnGap));
   stream.close();
-  const open = (next) => native(() => pool.openStream(next, undefined, GLANCE_MS, errorOnGap));
-  return new PollSource(open, since);
+  const open = (next) => form.open(pool, next, undefined, GLANCE_MS, errorOnGap);
+  return new PollSource(open, form.next, since);
 }
 
 function tailSettings({ maxMessages, timeoutMs, tags }) {
@@ -406,13 +469,23 @@ function tailSettings({ maxMessages, timeoutMs, tags }) {
   };
 }
 
-function tail(pool, options) {
+function tailOf(form, pool, options) {
   const { sinceSeq, errorOnGap = false, signal } = options ?? {};
   const open = () => {
     const settings = tailSettings(options ?? {});
-    return new TailSource(streamSource(pool, sinceSeq, errorOnGap), settings);
+    // frames have their tags inside: only the library can select by them
+    if (form === LITE3_FORM && settings.tags.length > 0) throw new TypeError("tags are for followLite3()");
+    return new TailSource(streamSource(form, pool, sinceSeq, errorOnGap), settings);
   };
   return new Iterator(open, signal);
+}
+
+function tail(pool, options) {
+  return tailOf(JSON_FORM, pool, options);
+}
+
+function tailLite3(pool, options) {
+  return tailOf(LITE3_FORM, pool, options);
 }
 
 function replay(pool, options) {
@@ -420,7 +493,7 @@ function replay(pool, options) {
   const open = () => {
     if (typeof speed !== "number" || !(speed > 0)) throw new Error("speed must be positive");
     const settings = { speed, ...tailSettings(options ?? {}) };
-    return new ReplaySource(streamSource(pool, sinceSeq, false), settings);
+    return new ReplaySource(streamSource(JSON_FORM, pool, sinceSeq, false), settings);
   };
   return new Iterator(open, signal);
 }
@@ -449,21 +522,29 @@ function filter(stream, { tags, where }) {
   for (const expression of expressions) stream.filter(expression);
 }
 
-function follow(pool, options) {
+function followOf(form, pool, options) {
   const { sinceSeq, maxMessages, idleTimeoutMs, errorOnGap = false, signal } = options ?? {};
   const max = isNothing(maxMessages) ? undefined : maxMessagesOf(maxMessages);
-  const stream = native(() => pool.openStream(sinceSeq, max, undefined, errorOnGap));
+  const stream = form.open(pool, sinceSeq, max, undefined, errorOnGap);
   try {
-    need(stream, "take", "follow()");
+    need(stream, "take", form.what);
     native(() => seek(stream, options ?? {}));
     native(() => filter(stream, options ?? {}));
   } catch (error) {
     stream.close();
     throw error;
   }
-  const source = new StreamSource(stream, errorOnGap ? 1 : undefined);
+  const source = new StreamSource(stream, form.reader(errorOnGap));
   const idleMs = isNothing(idleTimeoutMs) ? Infinity : Number(idleTimeoutMs);
   return new Iterator(() => new IdleSource(source, idleMs), signal);
 }
 
-module.exports = { follow, replay, tail };
+function follow(pool, options) {
+  return followOf(JSON_FORM, pool, options);
+}
+
+function followLite3(pool, options) {
+  return followOf(LITE3_FORM, pool, options);
+}
+
+module.exports = { follow, followLite3, replay, tail, tailLite3 };

@@ -5,7 +5,7 @@ const path = require("node:path");
 
 const follows = require("./follow.js");
 const { Durability, ErrorKind, isNothing } = require("./mappings.js");
-const { Message, lineMessage, parseMessage, receiptMessage } = require("./message.js");
+const { Message, lineMessage, parseMessage, receiptMessage, withTime } = require("./message.js");
 const { PlasmiteNativeError, addon, native, need, problem, wrapError } = require("./native.js");
 const { RemoteClient, RemoteError, RemotePool } = require("./remote.js");
 
@@ -183,6 +183,16 @@ class Pool {
     return follows.follow(this.#inner, options);
   }
 
+  /** tail() in the binary form, without tags. */
+  tailLite3(options) {
+    return follows.tailLite3(this.#inner, options);
+  }
+
+  /** follow() in the binary form. */
+  followLite3(options) {
+    return follows.followLite3(this.#inner, options);
+  }
+
   /** Returns when all that was appended, by whomever, survives a power loss. */
   flush() {
     need(this.#inner, "flush", "flush()");
@@ -248,17 +258,6 @@ class Lite3Stream {
 }
 
 for (const Class of [Client, Pool, Stream, Lite3Stream]) addDispose(Class);
-
-/** A frame with its time as a Date. */
-function withTime(frame) {
-  return Object.defineProperty(frame, "time", {
-    enumerable: true,
-    configurable: true,
-    get() {
-      return new Date(Number(this.timestampNs / 1000000n));
-    },
-  });
-}
 
 function timeOf(ns) {
   return ns === 0n ? null : new Date(Number(ns / 1000000n));

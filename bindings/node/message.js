@@ -222,4 +222,15 @@ function parseMessage(input) {
   return new Message(exactSeq(envelope, text), raw);
 }
 
-module.exports = { Message, lineMessage, parseMessage, receiptMessage, rfc3339 };
+/** A frame with its time as a Date. */
+function withTime(frame) {
+  return Object.defineProperty(frame, "time", {
+    enumerable: true,
+    configurable: true,
+    get() {
+      return new Date(Number(this.timestampNs / 1000000n));
+    },
+  });
+}
+
+module.exports = { Message, lineMessage, parseMessage, receiptMessage, rfc3339, withTime };

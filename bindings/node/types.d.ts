@@ -87,16 +87,22 @@ export interface FollowOptions {
   signal?: AbortSignal;
 }
 
-/** What tail(), replay() and follow() give. */
-export interface Messages<T = any> extends AsyncIterableIterator<Message<T>> {
-  next(): Promise<IteratorResult<Message<T>, undefined>>;
-  return(value?: any): Promise<IteratorResult<Message<T>, any>>;
-  throw(error?: any): Promise<IteratorResult<Message<T>, any>>;
-  [Symbol.asyncIterator](): Messages<T>;
+/** What is iterated over while it comes. */
+export interface Coming<M> extends AsyncIterableIterator<M> {
+  next(): Promise<IteratorResult<M, undefined>>;
+  return(value?: any): Promise<IteratorResult<M, any>>;
+  throw(error?: any): Promise<IteratorResult<M, any>>;
+  [Symbol.asyncIterator](): Coming<M>;
   /** Ends the iteration from anywhere, and releases everything at once. */
   close(): void;
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+/** What tail(), replay() and follow() give. */
+export type Messages<T = any> = Coming<Message<T>>;
+
+/** What tailLite3() and followLite3() give. */
+export type Frames = Coming<Lite3Frame>;
 
 /** Numbers of a pool's file. Without messages the seqs and times are null. */
 export interface PoolInfo {
@@ -171,6 +177,8 @@ export class Pool {
   tail<T = any>(options?: LocalTailOptions): Messages<T>;
   replay<T = any>(options?: ReplayOptions): Messages<T>;
   follow<T = any>(options?: FollowOptions): Messages<T>;
+  tailLite3(options?: Omit<LocalTailOptions, "tags">): Frames;
+  followLite3(options?: FollowOptions): Frames;
   flush(): void;
   info(): PoolInfo;
   verify(): PoolReport;

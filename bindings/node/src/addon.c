@@ -54,7 +54,7 @@ static void box_empty(struct box *box)
     box->watch = NULL;
     box->handle = NULL;
     if (handle != NULL)
-        box->release(handle);
+        class_release(box->class)(handle);
 }
 
 static void box_finalize(napi_env env, void *data, void *hint)
@@ -88,7 +88,7 @@ napi_value box_construct(napi_env env, napi_callback_info info)
 
 void box_fill(struct box *box, enum addon_class class, void *handle)
 {
-    box->release = class_release(class);
+    box->class = class;
     box->handle = handle;
 }
 

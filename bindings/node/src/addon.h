@@ -33,8 +33,8 @@ struct addon {
 
 struct box {
     void *handle;
-    void (*release)(void *handle);
-    struct watch *watch; /* of a stream that was waited for */
+    enum addon_class class; /* of the handle */
+    struct watch *watch;    /* of a stream that was waited for */
 };
 
 /* A call of a method: at most five arguments, undefined where there are fewer. */

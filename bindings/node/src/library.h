@@ -34,6 +34,7 @@
     X(lite3_stream_open_ex)                                                                        \
     X(lite3_stream_next)                                                                           \
     X(lite3_stream_free)                                                                           \
+    X(lite3_stream_base)                                                                           \
     X(lite3_frame_free)                                                                            \
     X(version)                                                                                     \
     X(error_hint)                                                                                  \

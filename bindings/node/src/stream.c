@@ -8,6 +8,15 @@
 
 #define STREAM "stream is null"
 
+/* The stream of a call, which JavaScript may have closed since the call was read. Messages of both
+ * forms are waited for and selected alike. */
+static plsm_stream_t *stream_of(const struct call *call)
+{
+    void *handle = call->box->handle;
+
+    return call->box->class == CLASS_LITE3_STREAM ? library.lite3_stream_base(handle) : handle;
+}
+
 /* Waits, and with it the whole thread; null when the stream has ended. */
 static napi_value stream_next_json(napi_env env, napi_callback_info info)
 {
@@ -34,7 +43,7 @@ static napi_value stream_seek_last(napi_env env, napi_callback_info info)
 
     if (!call_read(env, info, STREAM, &call) || !value_u64(env, call.args[0], "last", &n_messages))
         return NULL;
-    if (library.stream_seek_last(call.handle, n_messages, &error) != 0)
+    if (library.stream_seek_last(stream_of(&call), n_messages, &error) != 0)
         return error_throw(env, error);
     return value_undefined(env);
 }
@@ -48,7 +57,7 @@ static napi_value stream_seek_time(napi_env env, napi_callback_info info)
     if (!call_read(env, info, STREAM, &call) ||
         !value_u64(env, call.args[0], "sinceTime", &time_ns))
         return NULL;
-    if (library.stream_seek_time(call.handle, time_ns, &error) != 0)
+    if (library.stream_seek_time(stream_of(&call), time_ns, &error) != 0)
         return error_throw(env, error);
     return value_undefined(env);
 }
@@ -61,7 +70,7 @@ static napi_value stream_require_tags(napi_env env, napi_callback_info info)
 
     if (!call_read(env, info, STREAM, &call) || !value_strings(env, call.args[0], "tags", &tags))
         return NULL;
-    const int r = library.stream_require_tags(call.box->handle, tags.items, tags.len, &error);
+    const int r = library.stream_require_tags(stream_of(&call), tags.items, tags.len, &error);
     free(tags.memory);
     return r == 0 ? value_undefined(env) : error_throw(env, error);
 }
@@ -75,7 +84,7 @@ static napi_value stream_filter(napi_env env, napi_callback_info info)
     if (!call_read(env, info, STREAM, &call) ||
         !value_string(env, call.args[0], "where", &expression))
         return NULL;
-    const int r = library.stream_filter(call.handle, expression, &error);
+    const int r = library.stream_filter(stream_of(&call), expression, &error);
     free(expression);
     return r == 0 ? value_undefined(env) : error_throw(env, error);
 }
@@ -94,7 +103,7 @@ static napi_value stream_take(napi_env env, napi_callback_info info)
     if (!call_read(env, info, STREAM, &call) ||
         !value_u64(env, call.args[0], "maxMessages", &n_messages))
         return NULL;
-    switch (library.stream_wait(call.handle, 0, &error)) {
+    switch (library.stream_wait(stream_of(&call), 0, &error)) {
     case 0: return value_undefined(env);
     case 1: break;
     default: return error_throw(env, error);
@@ -115,7 +124,7 @@ static napi_value stream_watch(napi_env env, napi_callback_info info)
 
     if (!call_read(env, info, STREAM, &call))
         return NULL;
-    if (library.stream_fd(call.handle, &fd, &error) != 0)
+    if (library.stream_fd(stream_of(&call), &fd, &error) != 0)
         return error_throw(env, error);
     return watch_start(env, fd, call.args[0], &call.box->watch) ? value_undefined(env) : NULL;
 }
@@ -135,7 +144,7 @@ static napi_value stream_position(napi_env env, napi_callback_info info)
 
     if (!call_read(env, info, STREAM, &call))
         return NULL;
-    return value_bigint(env, library.stream_position(call.handle));
+    return value_bigint(env, library.stream_position(stream_of(&call)));
 }
 
 static napi_value stream_dropped(napi_env env, napi_callback_info info)
@@ -144,13 +153,17 @@ static napi_value stream_dropped(napi_env env, napi_callback_info info)
 
     if (!call_read(env, info, STREAM, &call))
         return NULL;
-    return value_bigint(env, library.stream_dropped(call.handle));
+    return value_bigint(env, library.stream_dropped(stream_of(&call)));
+}
+
+static bool can_poll(void)
+{
+    return library.stream_fd != NULL && library.stream_wait != NULL;
 }
 
 bool stream_define(napi_env env, napi_value exports)
 {
-    const bool can_wait = library.stream_fd != NULL && library.stream_wait != NULL &&
-                          library.stream_next_batch != NULL;
+    const bool can_wait = can_poll() && library.stream_next_batch != NULL;
     const struct method methods[] = {
         {"nextJson", stream_next_json, true},
         {"seekLast", stream_seek_last, library.stream_seek_last != NULL},
@@ -186,10 +199,33 @@ static napi_value lite3_stream_next(napi_env env, napi_callback_info info)
     }
 }
 
+/* take(): the next message, if it is there; undefined: none yet; null: the stream has ended. */
+static napi_value lite3_stream_take(napi_env env, napi_callback_info info)
+{
+    struct call call;
+
+    if (!call_read(env, info, STREAM, &call))
+        return NULL;
+    if (library.stream_wait(stream_of(&call), 0, NULL) == 0)
+        return value_undefined(env);
+    return lite3_stream_next(env, info);
+}
+
 bool lite3_stream_define(napi_env env, napi_value exports)
 {
+    const bool has_base = library.lite3_stream_base != NULL;
+    const bool can_wait = has_base && can_poll();
     const struct method methods[] = {
         {"next", lite3_stream_next, library.lite3_stream_next != NULL},
+        {"seekLast", stream_seek_last, has_base && library.stream_seek_last != NULL},
+        {"seekTime", stream_seek_time, has_base && library.stream_seek_time != NULL},
+        {"requireTags", stream_require_tags, has_base && library.stream_require_tags != NULL},
+        {"filter", stream_filter, has_base && library.stream_filter != NULL},
+        {"take", lite3_stream_take, can_wait},
+        {"watch", stream_watch, can_wait},
+        {"unwatch", stream_unwatch, can_wait},
+        {"position", stream_position, has_base && library.stream_position != NULL},
+        {"dropped", stream_dropped, has_base && library.stream_dropped != NULL},
         {"close", box_close, true},
     };
 

@@ -39,7 +39,7 @@ test("a process ends although a tail, a pool and a client were never closed", (t
 
 test("a process ends when all that waited was closed", (t) => {
   run(t, `
-    const tails = Array.from({ length: 10 }, () => pool.tail());
+    const tails = Array.from({ length: 10 }, (_, i) => i % 2 ? pool.tail() : pool.tailLite3());
     const waiting = tails.map((tail) => tail.next());
     setTimeout(() => tails.forEach((tail) => tail.close()), 5);
     Promise.all(waiting).then((steps) => process.exit(steps.every((step) => step.done) ? 0 : 1));
@@ -63,7 +63,7 @@ test("a process lives on while a tail waits", (t) => {
 
 test("process.exit() while tails wait is an exit", (t) => {
   run(t, `
-    for (let i = 0; i < 10; i++) pool.tail().next();
+    for (let i = 0; i < 10; i++) { pool.tail().next(); pool.followLite3().next(); }
     setTimeout(() => process.exit(0), 5);
   `);
 });
@@ -106,19 +106,86 @@ test("garbage collection spares what is waited for", (t) => {
     t,
     `
     const waiting = pool.tail().next();
+    const frame = pool.tailLite3().next();
     (async () => {
       for (let round = 0; round < 20; round++) {
         global.gc();
         await new Promise(setImmediate);
       }
       pool.append({ n: 1 });
-      console.log((await waiting).value.data.n);
+      console.log((await waiting).value.data.n, (await frame).value.seq);
       process.exit(0);
     })();
   `,
     { flags: ["--expose-gc"] },
   );
-  assert.strictEqual(output, "1\n");
+  assert.strictEqual(output, "1 1n\n");
+});
+
+test("garbage collection closes followers that nobody waits for", { skip: process.platform !== "linux" }, (t) => {
+  const output = run(
+    t,
+    `
+    pool.append({ n: 1 });
+    const open = () => require("node:fs").readdirSync("/proc/self/fd").length;
+    (async () => {
+      const before = open();
+      let most = 0;
+      const forget = async () => {
+        const all = [pool.tail(), pool.tailLite3(), pool.follow({ last: 1 }), pool.followLite3({ last: 1 })];
+        for (const one of all) await one.next(); // and never again
+        most = Math.max(most, open());
+      };
+      for (let i = 0; i < 10; i++) await forget();
+      for (let round = 0; round < 200 && open() > before; round++) {
+        global.gc();
+        await new Promise(setImmediate);
+      }
+      console.log(most > before, open() <= before);
+    })();
+  `,
+    { flags: ["--expose-gc"] },
+  );
+  assert.strictEqual(output, "true true\n");
+});
+
+test("leaving the loop by an exception ends the follower", (t) => {
+  const output = run(t, `
+    pool.append({ n: 1 });
+    (async () => {
+      for (const method of ["tail", "follow", "tailLite3", "followLite3"]) {
+        const follower = pool[method]({ sinceSeq: 1 });
+        try {
+          for await (const one of follower) throw new Error(method);
+        } catch (error) { console.log(error.message, (await follower.next()).done); }
+      }
+    })();
+  `); // and nothing keeps the process
+  assert.strictEqual(output, "tail true\nfollow true\ntailLite3 true\nfollowLite3 true\n");
+});
+
+test("a file that is cut off ends those who wait for it", async (t) => {
+  const { pool } = newPool(t);
+  pool.append({ n: 1 });
+  const followers = ["tail", "follow", "tailLite3", "followLite3"].map((method) => pool[method]({ sinceSeq: 1 }));
+  for (const follower of followers) await follower.next();
+  const waiting = followers.map((follower) => follower.next());
+  for (const one of waiting) one.catch(() => {});
+  await new Promise(setImmediate);
+  fs.truncateSync(pool.info().path, 524288);
+  for (const one of waiting) await assert.rejects(one, { kind: ErrorKind.Corrupt });
+  for (const follower of followers) assert.strictEqual((await follower.next()).done, true);
+});
+
+test("nothing for options is no options, and a signal is one", async (t) => {
+  const { pool } = newPool(t);
+  pool.append({ n: 1 });
+  for (const method of ["tail", "replay", "follow", "tailLite3", "followLite3"]) {
+    for (const options of [undefined, null, {}]) pool[method](options).close();
+    for (const signal of [{}, 1, "x"]) assert.throws(() => pool[method]({ signal }), TypeError, method);
+    pool[method]({ signal: null }).close();
+  }
+  assert.strictEqual((await pool.tail(null).next()).value.data.n, 1);
 });
 
 test("a life with everything in it leaks nothing", (t) => {
@@ -146,6 +213,12 @@ test("a life with everything in it leaks nothing", (t) => {
       follow.next();
       await turn();
       follow.close();
+      attempt(() => pool.followLite3({ where: "(((" }));
+      const frames = pool.followLite3({ last: 9, tags: "q" });
+      await frames.next();
+      frames.next();
+      await turn();
+      frames.close();
       const tail = pool.tail();
       for (let i = 0; i < 50; i++) tail.next();
       await turn();
@@ -173,7 +246,7 @@ test("a hundred tails that wait take one thread of the library", { skip: process
   const output = run(t, `
     const threads = () => require("node:fs").readdirSync("/proc/self/task").length;
     const before = threads();
-    const tails = Array.from({ length: 100 }, () => pool.tail());
+    const tails = Array.from({ length: 100 }, (_, i) => i % 2 ? pool.tail() : pool.tailLite3());
     tails.forEach((tail) => tail.next());
     setTimeout(() => {
       console.log(threads() - before);
@@ -193,7 +266,19 @@ test("methods refuse objects that are not theirs", (t) => {
       assert.throws(() => addon.Stream.prototype[method].call(self, 1), TypeError, method);
     }
   }
-  for (const Class of [addon.Client, addon.Pool, addon.Stream]) assert.throws(() => Class("x"), TypeError);
+  const frames = inner.openPool("work").openLite3Stream(1n, 1n, 1n, false);
+  for (const method of ["next", "close", "take", "watch", "requireTags", "seekLast"]) {
+    for (const self of [inner, stream, {}, null, addon.Lite3Stream]) {
+      assert.throws(() => addon.Lite3Stream.prototype[method].call(self, 1), TypeError, method);
+    }
+  }
+  assert.throws(() => addon.Stream.prototype.take.call(frames, 1), TypeError);
+  frames.close();
+  for (const method of ["next", "take", "watch", "seekLast", "position"]) {
+    assert.throws(() => frames[method](() => {}), /kind=Usage; message=stream is null/, method);
+  }
+  frames.unwatch();
+  for (const Class of [addon.Client, addon.Pool, addon.Stream, addon.Lite3Stream]) assert.throws(() => Class("x"), TypeError);
   const empty = new addon.Pool();
   assert.throws(() => empty.getJson(1), /kind=Usage; message=pool is null/);
   empty.close();
@@ -215,6 +300,17 @@ test("code that runs inside a call cannot pull the handle away", (t) => {
     },
   });
   assert.throws(() => inner.appendJson(payload, tags, 0), /pool is null/);
+  for (const open of ["openStream", "openLite3Stream"]) {
+    const stream = new addon.Client(folder).openPool("work")[open](1n, 1n, 1n, false);
+    const closing = ["a"];
+    Object.defineProperty(closing, 0, {
+      get() {
+        stream.close();
+        return "a";
+      },
+    });
+    assert.throws(() => stream.requireTags(closing), /stream is null/);
+  }
 
   const other = new addon.Client(folder).openPool("work");
   let reads = 0;
@@ -324,7 +420,7 @@ test("a worker that waits is terminated", async (t) => {
   const { folder, pool } = newPool(t);
   const tails = Array.from({ length: 3 }, () =>
     startWorker(`
-      for (let i = 0; i < 5; i++) pool.tail().next();
+      for (let i = 0; i < 5; i++) { pool.tail().next(); pool.tailLite3().next(); pool.followLite3().next(); }
       parentPort.postMessage("waiting");
     `, folder),
   );

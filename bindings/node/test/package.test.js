@@ -277,7 +277,7 @@ test("the addon works over a library without the additions", { skip: skip || bui
     const pool = client.pool("work");
     const message = pool.append({ n: 1 }, ["a"]);
     console.log(message.seq, message.data.n, pool.get(1).tags[0]);
-    for (const call of [() => pool.flush(), () => pool.follow(), () => client.listPools(), () => pool.appendMany([{}])]) {
+    for (const call of [() => pool.flush(), () => pool.follow(), () => pool.followLite3(), () => client.listPools(), () => pool.appendMany([{}])]) {
       try { call(); } catch (error) { console.log(error.kind, error.detail); }
     }
     try { client.openPool("no"); } catch (error) { console.log(error.kind, error.hint); }
@@ -287,17 +287,25 @@ test("the addon works over a library without the additions", { skip: skip || bui
         console.log(one.data.n);
         if (one.data.n === 2) break;
       }
+      setTimeout(() => pool.append({ n: 3 }), 20);
+      for await (const one of pool.tailLite3({ sinceSeq: 2 })) {
+        console.log(one.seq);
+        if (one.seq === 3n) break;
+      }
     })();`;
   const options = { env: { PLASMITE_LIB_DIR: folder } };
   assert.deepStrictEqual(succeed("node", ["-e", program], options).split("\n"), [
     "1n 1 a",
     "2 flush() needs a newer libplasmite",
     "2 follow() needs a newer libplasmite",
+    "2 followLite3() needs a newer libplasmite",
     "2 listPools() needs a newer libplasmite",
     "2 appendMany() needs a newer libplasmite",
     "3 undefined",
     "1",
     "2",
+    "2n",
+    "3n",
     "",
   ]);
 });

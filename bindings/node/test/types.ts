@@ -17,6 +17,7 @@ import {
 } from "plasmite";
 import type {
   FollowOptions,
+  Frames,
   Lite3Frame,
   LocalTailOptions,
   MessageEnvelope,
@@ -72,6 +73,11 @@ export async function local(): Promise<void> {
   const step = await following.next();
   if (!step.done) step.value.data.sensor.toUpperCase();
   following.close();
+  const frames: Frames = pool.followLite3(follow);
+  for await (const one of frames) one.payload.length;
+  for await (const one of pool.tailLite3({ sinceSeq: 1n, maxMessages: 1 })) one.time.getTime();
+  // @ts-expect-error frames have their tags inside
+  pool.tailLite3({ tags: "a" });
 
   const info: PoolInfo = pool.info();
   const newest: bigint | null = info.newestSeq;
