@@ -81,7 +81,7 @@ setup(
         Extension(
             "plasmite._core",
             sources=sorted(str(file.relative_to(HERE)) for file in HERE.glob("src/*.c")),
-            depends=["src/core.h"],
+            depends=["src/core.h", "src/stream.h"],
             include_dirs=headers(),
             define_macros=[("Py_LIMITED_API", "0x030B0000")] if LIMITED else [],
             py_limited_api=LIMITED,

@@ -41,26 +41,53 @@ class Client(_core.Client):
         return self._pool_dir
 
     def create_pool(
-        self, pool_ref: PathLike, size_bytes: int = DEFAULT_POOL_SIZE_BYTES
+        self,
+        pool_ref: PathLike,
+        size_bytes: int = DEFAULT_POOL_SIZE_BYTES,
+        *,
+        index_capacity: int | None = None,
+        busy_timeout_ms: int | None = None,
     ) -> Pool:
-        """A new pool; AlreadyExistsError where there is one."""
+        """A new pool; AlreadyExistsError where there is one.
+
+        index_capacity: how many messages are found by their number at once; without it, one for
+        each 256 bytes. busy_timeout_ms: how long an append waits for others; without it, 5000.
+        """
         pool = Pool()
-        self._create(pool, pool_ref, size_bytes)
+        self._open_pool(pool, pool_ref, True, size_bytes, index_capacity, busy_timeout_ms, False)
         return pool
 
-    def open_pool(self, pool_ref: PathLike) -> Pool:
-        """NotFoundError where there is none."""
+    def open_pool(
+        self,
+        pool_ref: PathLike,
+        *,
+        busy_timeout_ms: int | None = None,
+        read_only: bool = False,
+    ) -> Pool:
+        """NotFoundError where there is none. read_only needs no permission to write."""
         pool = Pool()
-        self._open_pool(pool, pool_ref)
+        self._open_pool(pool, pool_ref, False, 0, None, busy_timeout_ms, read_only)
         return pool
 
-    def pool(self, pool_ref: PathLike, size_bytes: int = DEFAULT_POOL_SIZE_BYTES) -> Pool:
-        """Opens the pool, and makes it where it is missing; the size counts only then."""
+    def pool(
+        self,
+        pool_ref: PathLike,
+        size_bytes: int = DEFAULT_POOL_SIZE_BYTES,
+        *,
+        index_capacity: int | None = None,
+        busy_timeout_ms: int | None = None,
+    ) -> Pool:
+        """Opens the pool, and makes it where it is missing; its sizes count only then."""
         try:
-            return self.open_pool(pool_ref)
+            return self.open_pool(pool_ref, busy_timeout_ms=busy_timeout_ms)
         except NotFoundError:
             pass
         try:
-            return self.create_pool(pool_ref, size_bytes)
-        except AlreadyExistsError:
-            return self.open_pool(pool_ref)  # another one was faster
+            return self.create_pool(
+                pool_ref,
+                size_bytes,
+                index_capacity=index_capacity,
+                busy_timeout_ms=busy_timeout_ms,
+            )
+        except AlreadyExistsError:  # another one was faster
+            return self.open_pool(pool_ref, busy_timeout_ms=busy_timeout_ms)

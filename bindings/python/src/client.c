@@ -48,10 +48,26 @@ static PyObject *client_open(PyObject *self, PyObject *pool_dir)
     Py_RETURN_NONE;
 }
 
-enum how { CREATE, OPEN };
+/* How a pool is wanted. */
+struct request {
+    bool create; /* a new one; else one that is there */
+    bool has_options;
+    plsm_open_options_t options;
+};
+
+/* Without the GIL. What the first library could do goes by its functions. */
+static int request_open(plsm_client_t *client, const char *ref, const struct request *request,
+    plsm_pool_t **out_pool, plsm_error_t **err)
+{
+    if (request->has_options)
+        return library.pool_open_ex(client, ref, &request->options, out_pool, err);
+    if (request->create)
+        return library.pool_create(client, ref, request->options.size_bytes, out_pool, err);
+    return library.pool_open(client, ref, out_pool, err);
+}
 
 static int open_into(
-    PyObject *pool, struct handle *client, PyObject *pool_ref, enum how how, uint64_t size)
+    PyObject *pool, struct handle *client, PyObject *pool_ref, const struct request *request)
 {
     PyObject *bytes = pool_ref_bytes(pool_ref);
     if (bytes == NULL)
@@ -61,10 +77,7 @@ static int open_into(
     plsm_error_t *err = NULL;
     int r;
     PyThreadState *const gil = PyEval_SaveThread();
-    if (how == CREATE)
-        r = library.pool_create(client->native, ref, size, &native, &err);
-    else
-        r = library.pool_open(client->native, ref, &native, &err);
+    r = request_open(client->native, ref, request, &native, &err);
     PyEval_RestoreThread(gil);
     Py_DECREF(bytes);
     if (r != 0)
@@ -74,33 +87,46 @@ static int open_into(
     return ((struct object *)pool)->handle != NULL ? 0 : -1;
 }
 
-/* pool, pool_ref[, size_bytes]: opens into a Pool that is closed. */
-static PyObject *client_open_pool(
-    PyObject *self, PyObject *const *args, Py_ssize_t n_args, enum how how)
+/* create, size_bytes, index_capacity, busy_timeout_ms, read_only; all but the first two may be
+ * None. */
+static int convert_request(PyObject *const *values, struct request *to)
+{
+    plsm_open_options_t *options = &to->options;
+    uint64_t busy_ms = 0;
+    to->create = values[0] == Py_True;
+    options->struct_size = sizeof(*options);
+    options->create = to->create ? PLSM_CREATE_NEW : PLSM_OPEN_EXISTING;
+    options->read_only = values[4] == Py_True;
+    if (convert_u64(values[1], "size_bytes", &options->size_bytes) < 0 ||
+        convert_optional_u64(values[2], "index_capacity", &options->index_capacity,
+            &options->has_index_capacity) < 0 ||
+        convert_optional_u64(values[3], "busy_timeout_ms", &busy_ms, &options->has_busy_timeout) <
+            0)
+        return -1;
+    options->busy_timeout_ms = busy_ms < UINT32_MAX ? (uint32_t)busy_ms : UINT32_MAX;
+    to->has_options = options->read_only != 0 || options->has_index_capacity != 0 ||
+                      options->has_busy_timeout != 0;
+    return to->has_options ? library_needs(pool_open_ex) : 0;
+}
+
+/* _open_pool(pool, pool_ref, ...): opens into a Pool that is closed. */
+static PyObject *client_open_pool(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
 {
     struct handle *client = object_use(self, "client");
     if (client == NULL)
         return NULL;
-    uint64_t size = 0;
+    struct request request = {.create = false};
     int r = -1;
-    if (n_args != (how == OPEN ? 2 : 3) || !PyObject_TypeCheck(args[0], pool_type))
+    if (n_args != 7 || !PyObject_TypeCheck(args[0], pool_type) || !PyBool_Check(args[2]))
         PyErr_SetString(PyExc_TypeError, "wrong arguments");
-    else if (how == OPEN || convert_u64(args[2], "size_bytes", &size) == 0)
-        r = open_into(args[0], client, args[1], how, size);
+    else if (!PyBool_Check(args[6]))
+        PyErr_SetString(PyExc_TypeError, "read_only must be a bool");
+    else if (convert_request(args + 2, &request) == 0)
+        r = open_into(args[0], client, args[1], &request);
     handle_unref(client);
     if (r < 0)
         return NULL;
     Py_RETURN_NONE;
-}
-
-static PyObject *client_create(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
-{
-    return client_open_pool(self, args, n_args, CREATE);
-}
-
-static PyObject *client_open_existing(PyObject *self, PyObject *const *args, Py_ssize_t n_args)
-{
-    return client_open_pool(self, args, n_args, OPEN);
 }
 
 /* A list of the names in a buffer, each ended by NUL. */
@@ -167,8 +193,7 @@ static PyObject *client_delete_pool(PyObject *self, PyObject *pool_ref)
 
 static PyMethodDef client_methods[] = {
     {"_open", client_open, METH_O, NULL},
-    {"_create", FAST(client_create), METH_FASTCALL, NULL},
-    {"_open_pool", FAST(client_open_existing), METH_FASTCALL, NULL},
+    {"_open_pool", FAST(client_open_pool), METH_FASTCALL, NULL},
     {"list_pools", client_list_pools, METH_NOARGS,
         "list_pools($self)\n--\n\nThe names of the pools in the client's directory, sorted."},
     {"delete_pool", client_delete_pool, METH_O,
@@ -200,5 +225,5 @@ static PyType_Spec client_spec = {
 
 int client_add(PyObject *module)
 {
-    return type_add(module, &client_spec, &client_type);
+    return type_add(module, &client_spec, NULL, &client_type);
 }

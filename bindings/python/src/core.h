@@ -41,9 +41,11 @@
     X(lite3_stream_open_ex, false)                                                                 \
     X(lite3_stream_next, false)                                                                    \
     X(lite3_stream_free, false)                                                                    \
+    X(lite3_stream_base, false)                                                                    \
     X(version, false)                                                                              \
     X(build_version, false)                                                                        \
     X(error_hint, false)                                                                           \
+    X(pool_open_ex, false)                                                                         \
     X(pool_path, false)                                                                            \
     X(pool_list, false)                                                                            \
     X(pool_delete, false)                                                                          \
@@ -63,7 +65,8 @@
     X(stream_next_view, false)                                                                     \
     X(stream_view_valid, false)                                                                    \
     X(stream_position, false)                                                                      \
-    X(stream_dropped, false)
+    X(stream_dropped, false)                                                                       \
+    X(stream_skip_damage, false)
 
 struct library {
 #define LIBRARY_MEMBER(name, needed) __typeof__(&plsm_##name) name;
@@ -150,6 +153,18 @@ struct text {
 int text_encode(struct text *text, PyObject *value);
 void text_fini(struct text *text);
 
+/* append.c: methods of Pool --------------------------------------------------------------------*/
+
+PyObject *pool_append_json(
+    PyObject *self, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords);
+PyObject *pool_append_bytes(
+    PyObject *self, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords);
+PyObject *pool_append_value(
+    PyObject *self, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords);
+PyObject *pool_append_lite3(
+    PyObject *self, PyObject *const *args, Py_ssize_t n_args, PyObject *keywords);
+PyObject *pool_append_list(PyObject *self, PyObject *const *args, Py_ssize_t n_args);
+
 /* handle.c -------------------------------------------------------------------------------------*/
 
 /* A native handle, and how many hold it. The GIL guards the count. */
@@ -186,10 +201,10 @@ int pool_add(PyObject *module);
 int stream_add(PyObject *module);
 int view_add(PyObject *module);
 
-/* Makes a type, adds it to the module, and remembers it. */
-int type_add(PyObject *module, PyType_Spec *spec, PyTypeObject **out_type);
+/* Makes a type, adds it to the module, and remembers it. base: NULL for none. */
+int type_add(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeObject **out_type);
 
-/* stream.next_view(): the next message in place; the GIL is held. */
+/* What stream.next_view() gives: a message in place. */
 PyObject *view_new(struct handle *stream, const plsm_view_t *view);
 
 #endif

@@ -76,9 +76,9 @@ void object_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-int type_add(PyObject *module, PyType_Spec *spec, PyTypeObject **out_type)
+int type_add(PyObject *module, PyType_Spec *spec, PyTypeObject *base, PyTypeObject **out_type)
 {
-    PyObject *type = PyType_FromSpec(spec);
+    PyObject *type = PyType_FromSpecWithBases(spec, (PyObject *)base);
     if (type == NULL)
         return -1;
     *out_type = (PyTypeObject *)type;

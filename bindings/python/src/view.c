@@ -126,5 +126,5 @@ static PyType_Spec view_spec = {
 
 int view_add(PyObject *module)
 {
-    return type_add(module, &view_spec, &view_type);
+    return type_add(module, &view_spec, NULL, &view_type);
 }

@@ -326,8 +326,9 @@ def test_objects_that_were_never_opened():
 
 def test_the_methods_below_refuse_foreign_objects(client, pool):
     for call in (
-        lambda: client._create(object(), "x", 1),
-        lambda: client._open_pool(client, "x"),
+        lambda: client._open_pool(object(), "x", False, 1, None, None, False),
+        lambda: client._open_pool(client, "x", False, 1, None, None, False),
+        lambda: client._open_pool(plasmite.Pool(), "x", 0, 1, None, None, False),
         lambda: client._open_pool(),
         lambda: plasmite.Stream()._open(client, None, None, None, False),
         lambda: plasmite.Stream()._open(pool),
