@@ -27,6 +27,7 @@ from ._errors import (  # noqa: E402
     RetentionGapError,
     UsageError,
 )
+from ._arguments import FollowOptions  # noqa: E402
 from ._client import (  # noqa: E402
     DEFAULT_POOL_DIR,
     DEFAULT_POOL_SIZE,
@@ -37,15 +38,9 @@ from ._client import (  # noqa: E402
 from ._follow import Follow  # noqa: E402
 from ._message import Lite3Frame, Message, MessageMeta, parse_message  # noqa: E402
 from ._message import _message_has_tags as _message_has_tags  # noqa: E402
-from ._pool import (  # noqa: E402
-    Durability,
-    Lite3Stream,
-    Pool,
-    PoolInfo,
-    Stream,
-    VerifyReport,
-)
+from ._pool import Durability, Pool, PoolInfo, VerifyReport  # noqa: E402
 from ._remote import RemoteClient, RemoteError, RemotePool  # noqa: E402
+from ._stream import Lite3Stream, Stream  # noqa: E402
 
 __version__ = "0.8.0"
 
@@ -60,6 +55,7 @@ __all__ = [
     "Durability",
     "ErrorKind",
     "Follow",
+    "FollowOptions",
     "InternalError",
     "IoError",
     "Lite3Frame",

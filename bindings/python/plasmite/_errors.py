@@ -136,3 +136,8 @@ def make_error(
     kind = error_kind(number)
     facts = (message or _DEFAULT_MESSAGES[kind], path, seq, offset, hint)
     return _ERROR_KIND_TO_CLASS[kind](kind, *facts)
+
+
+def closed_error(what: str) -> PlasmiteError:
+    """A closed handle's, as the extension module raises it."""
+    return make_error(None, f"plasmite: {what} is closed", None, None, None, None)

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import json
-import time
+import sys
 from collections.abc import Generator, Iterable
-from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import IntEnum
 from itertools import islice
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import plasmite
 
 from . import _core
-from ._follow import Follow, choose
-from ._message import (
-    Lite3Frame,
-    Message,
-    message_from_pool,
-    time_from_ns,
-    time_to_ns,
-)
+from ._arguments import FollowOptions, check_tail
+from ._errors import closed_error
+from ._follow import Follow, follow
+from ._message import Lite3Frame, Message, message_from_pool, time_from_ns
+from ._replay import replay
+from ._stream import Lite3Stream, Stream
 
-_BATCH_MAX = 4096
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+elif sys.version_info >= (3, 11):
+    from typing import Unpack
+
+BATCH_MAX = 4096
 
 
 class Durability(IntEnum):
@@ -32,28 +34,6 @@ class Durability(IntEnum):
 
     FAST = 0
     FLUSH = 1
-
-
-class Stream(_core.Stream):
-    """Iterates over messages as JSON bytes; waits for the next one."""
-
-
-class Lite3Stream(_core.Lite3Stream):
-    """Iterates over messages as Lite3 frames; waits for the next one."""
-
-    def next(self) -> Lite3Frame | None:
-        """The next one; None at the end."""
-        frame = self._next()
-        return None if frame is None else Lite3Frame(*frame)
-
-    def __iter__(self) -> Lite3Stream:
-        return self
-
-    def __next__(self) -> Lite3Frame:
-        frame = self.next()
-        if frame is None:
-            raise StopIteration
-        return frame
 
 
 @dataclass(frozen=True)
@@ -110,7 +90,7 @@ class Pool(_core.Pool):
         shared = None if tags is None or isinstance(tags, str) else list(tags)
         seqs: list[int] = []
         rest = iter(values)
-        while batch := list(islice(rest, _BATCH_MAX)):
+        while batch := list(islice(rest, BATCH_MAX)):
             first = self._append_list(batch, tags if shared is None else shared, durability)
             seqs.extend(range(first, first + len(batch)))
         return seqs
@@ -181,19 +161,20 @@ class Pool(_core.Pool):
         Ends after max_messages, or timeout_ms after the first one was asked for. With tags, only
         messages that have all of them; a gap is seen nevertheless.
         """
-        required = None if tags is None else list(tags)
-        native_max = None if required else max_messages
+        if self.closed:
+            raise closed_error("pool")
+        asked = check_tail(since_seq, max_messages, timeout_ms, tags, error_on_gap)
+        left = asked.max_messages if asked.tags else None
         stream = self.open_stream(
-            since_seq=since_seq,
-            max_messages=native_max,
-            timeout_ms=timeout_ms,
-            error_on_gap=error_on_gap,
+            since_seq=asked.since_seq,
+            max_messages=None if asked.tags else asked.max_messages,
+            timeout_ms=asked.timeout_ms,
+            error_on_gap=asked.error_on_gap,
         )
         try:
-            left = _check_max(max_messages) if required else None
             while left != 0 and (raw := stream.next_json()) is not None:
                 message = message_from_pool(raw)
-                if required and not plasmite._message_has_tags(message, required):
+                if asked.tags and not plasmite._message_has_tags(message, asked.tags):
                     continue
                 yield message
                 left = None if left is None else left - 1
@@ -209,102 +190,36 @@ class Pool(_core.Pool):
         tags: Iterable[str] | None = None,
     ) -> Generator[Message, None, None]:
         """As tail(), with the pauses that were between the messages, divided by speed."""
-        if not speed > 0:
-            raise ValueError("speed must be positive")
-        deadline = None if timeout_ms is None else time.monotonic() + timeout_ms / 1000
-        before: datetime | None = None
-        with closing(self.tail(since_seq, max_messages, timeout_ms, tags)) as messages:
-            for message in messages:
-                if before is not None and not _pause((message.time - before) / speed, deadline):
-                    return
-                before = message.time
-                yield message
+        tail = self.tail(since_seq, max_messages, timeout_ms, tags)
+        return replay(tail, speed, timeout_ms)
 
     @overload
     def follow(
-        self,
-        *,
-        since_seq: int | None = None,
-        last: int | None = None,
-        since_time: datetime | None = None,
-        max_messages: int | None = None,
-        timeout_ms: int | None = None,
-        idle_timeout_ms: int | None = None,
-        tags: Iterable[str] = (),
-        where: str | Iterable[str] = (),
-        error_on_gap: bool = False,
-        raw: Literal[False] = False,
+        self, *, raw: Literal[False] = False, **options: Unpack[FollowOptions]
     ) -> Follow[Message]: ...
 
     @overload
-    def follow(
-        self,
-        *,
-        since_seq: int | None = None,
-        last: int | None = None,
-        since_time: datetime | None = None,
-        max_messages: int | None = None,
-        timeout_ms: int | None = None,
-        idle_timeout_ms: int | None = None,
-        tags: Iterable[str] = (),
-        where: str | Iterable[str] = (),
-        error_on_gap: bool = False,
-        raw: Literal[True],
-    ) -> Follow[bytes]: ...
+    def follow(self, *, raw: Literal[True], **options: Unpack[FollowOptions]) -> Follow[bytes]: ...
 
     def follow(
-        self,
-        *,
-        since_seq: int | None = None,
-        last: int | None = None,
-        since_time: datetime | None = None,
-        max_messages: int | None = None,
-        timeout_ms: int | None = None,
-        idle_timeout_ms: int | None = None,
-        tags: Iterable[str] = (),
-        where: str | Iterable[str] = (),
-        error_on_gap: bool = False,
-        raw: bool = False,
+        self, *, raw: bool = False, **options: Unpack[FollowOptions]
     ) -> Follow[Message] | Follow[bytes]:
         """What is appended from now on; for `for` and for `async for`.
 
         Begins earlier with one of: since_seq, last (the newest so many), since_time. tags and
-        where (jq; all must be true) choose messages in the library. timeout_ms ends it so long
-        after now, idle_timeout_ms so long after a message. raw: JSON bytes instead of Messages.
+        where (jq; all must be true) choose messages in the library. max_messages ends it after
+        so many, timeout_ms so long after now, idle_timeout_ms so long after a message.
+        error_on_gap: RetentionGapError where messages were overwritten before they were read.
+        raw: JSON bytes instead of Messages.
         """
-        if sum(start is not None for start in (since_seq, last, since_time)) > 1:
-            raise ValueError("since_seq, last and since_time exclude each other")
-        stream = self.open_stream(since_seq, max_messages, timeout_ms, error_on_gap)
-        try:
-            if since_time is not None:
-                stream._seek_time(time_to_ns(since_time))
-            elif since_seq is None:
-                stream._seek_last(last or 0)
-            choose(stream, tags, where)
-            if idle_timeout_ms is not None:
-                stream._idle_timeout(idle_timeout_ms)
-        except BaseException:
-            stream.close()
-            raise
         if raw:
-            return Follow(stream, bytes, timeout_ms, idle_timeout_ms)
-        return Follow(stream, message_from_pool, timeout_ms, idle_timeout_ms)
+            return follow(self, Stream(), bytes, **options)
+        return follow(self, Stream(), message_from_pool, **options)
+
+    def follow_lite3(self, **options: Unpack[FollowOptions]) -> Follow[Lite3Frame]:
+        """As follow(), with messages as Lite3 frames."""
+        return follow(self, Lite3Stream(), _frame, **options)
 
 
-def _check_max(max_messages: int | None) -> int | None:
-    """As the library's own argument is checked."""
-    if max_messages is None:
-        return None
-    if not isinstance(max_messages, int):
-        raise TypeError("max_messages must be an integer")
-    if max_messages < 0:
-        raise ValueError("max_messages must be non-negative")
-    return max_messages
-
-
-def _pause(pause: timedelta, deadline: float | None) -> bool:
-    """Sleeps; False where the deadline comes first."""
-    seconds = max(pause.total_seconds(), 0.0)
-    left = seconds if deadline is None else deadline - time.monotonic()
-    time.sleep(max(min(seconds, left), 0.0))
-    return deadline is None or seconds < left
+def _frame(facts: tuple[int, int, int, bytes]) -> Lite3Frame:
+    return Lite3Frame(*facts)

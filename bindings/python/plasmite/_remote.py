@@ -6,13 +6,15 @@ import json
 import ssl
 from collections.abc import Generator, Iterable
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from types import TracebackType
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from ._arguments import check_count, check_tags, check_tail
+from ._closing import Closing
 from ._errors import _ERROR_KIND_TO_CLASS, ErrorKind, PlasmiteError
 from ._message import Message, parse_message
 from ._pool import Durability
+from ._replay import replay
 
 _KINDS = {"".join(word.capitalize() for word in kind.name.split("_")): kind for kind in ErrorKind}
 _KIND_OF_STATUS = {
@@ -189,15 +191,13 @@ class RemotePool:
         durability: int | str | None = Durability.FAST,
     ) -> Message:
         """Appends a JSON object; returns the message as stored."""
-        if isinstance(tags, str):
-            raise TypeError("tags must be an iterable of strings, not one string")
         name = _durability_name(durability)
-        body = {"data": value, "tags": list(tags or ()), "durability": name}
+        body = {"data": value, "tags": check_tags(tags), "durability": name}
         return self._message("POST", "append", body)
 
     def get(self, seq: int) -> Message:
         """NotFoundError where it is not there any more, or not yet."""
-        return self._message("GET", f"messages/{int(seq)}", None)
+        return self._message("GET", f"messages/{check_count('seq', seq)}", None)
 
     def info(self) -> dict[str, Any]:
         return self.client.pool_info(self.pool)
@@ -214,17 +214,32 @@ class RemotePool:
 
         Leaving the loop, or close(), ends the request.
         """
-        if isinstance(tags, str):
-            raise TypeError("tags must be an iterable of strings, not one string")
-        numbers = {"since_seq": since_seq, "max": max_messages, "timeout_ms": timeout_ms}
+        asked = check_tail(since_seq, max_messages, timeout_ms, tags, error_on_gap)
+        numbers = {
+            "since_seq": asked.since_seq,
+            "max": asked.max_messages,
+            "timeout_ms": asked.timeout_ms,
+        }
         query = [(name, str(number)) for name, number in numbers.items() if number is not None]
-        query += [("tag", tag) for tag in tags or ()]
-        if error_on_gap:
+        query += [("tag", tag) for tag in asked.tags]
+        if asked.error_on_gap:
             query.append(("gap_policy", "error"))
         path = _pool_path(self.pool, "tail") + ("?" + urlencode(query) if query else "")
         with self.client._request("GET", path, None) as exchange:
             for line in exchange.lines():
                 yield _tail_message(exchange.status, line)
+
+    def replay(
+        self,
+        speed: float = 1.0,
+        since_seq: int | None = None,
+        max_messages: int | None = None,
+        timeout_ms: int | None = None,
+        tags: Iterable[str] | None = None,
+    ) -> Generator[Message, None, None]:
+        """As Pool.replay()."""
+        tail = self.tail(since_seq, max_messages, timeout_ms, tags)
+        return replay(tail, speed, timeout_ms)
 
     def _message(self, method: str, path: str, body: object) -> Message:
         answer = self.client._ask(method, _pool_path(self.pool, path), body, "message")
@@ -247,7 +262,7 @@ def _tail_message(status: int, line: bytes) -> Message:
     raise _make_error(status, body)
 
 
-class _Exchange:
+class _Exchange(Closing):
     """A request and its answer; closed at the end of a `with` block."""
 
     def __init__(
@@ -305,17 +320,6 @@ class _Exchange:
         if self._response is not None:
             self._response.close()
         self._connection.close()
-
-    def __enter__(self) -> _Exchange:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _loads(body: bytes) -> object:

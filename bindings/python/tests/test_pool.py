@@ -1,4 +1,4 @@
-"""Pool: appending and getting, Message and Lite3Frame."""
+"""Pool: appending and getting; Message."""
 
 import copy
 import dataclasses
@@ -6,17 +6,13 @@ import enum
 import json
 import math
 import pickle
-import threading
 from datetime import datetime, timezone
 
 import pytest
 
-import plasmite
-from conftest import needs_lite3
 from plasmite import (
     Durability,
     ErrorKind,
-    Lite3Frame,
     Message,
     MessageMeta,
     NotFoundError,
@@ -369,70 +365,3 @@ def test_verify_finds_damage(pool):
     report = pool.verify()
     assert not report.healthy
     assert report.issues[0]["offset"] > 0
-
-
-# Lite3 ------------------------------------------------------------------------------------------
-
-
-
-@needs_lite3
-def test_lite3_round_trip(pool):
-    message = pool.append({"n": 1, "text": "é"}, ["t"])
-    frame = pool.get_lite3(1)
-    assert isinstance(frame, Lite3Frame)
-    assert (frame.seq, frame.flags, type(frame.payload)) == (1, 0, bytes)
-    assert frame.time == message.time
-    for payload in (frame.payload, bytearray(frame.payload), memoryview(frame.payload)):
-        seq = pool.append_lite3(payload, Durability.FAST)
-        assert pool.get_lite3(seq).payload == frame.payload
-        assert pool.get(seq).data == {"n": 1, "text": "é"}
-        assert pool.get(seq).tags == ["t"]
-
-
-@needs_lite3
-def test_lite3_refuses(pool):
-    with pytest.raises(PlasmiteError):
-        pool.append_lite3(b"\x01", Durability.FAST)
-    with pytest.raises(UsageError):
-        pool.append_lite3(b"\x01", 99)
-    with pytest.raises(TypeError, match="^payload must be bytes-like$"):
-        pool.append_lite3("x", Durability.FAST)
-    with pytest.raises(ValueError, match="^payload is required$"):
-        pool.append_lite3(b"", Durability.FAST)
-    with pytest.raises(NotFoundError) as missing:
-        pool.get_lite3(9)
-    assert missing.value.seq == 9
-    with pytest.raises(TypeError):
-        pool.get_lite3("1")
-    with pytest.raises(ValueError):
-        pool.get_lite3(-1)
-
-
-@needs_lite3
-def test_lite3_streams(pool):
-    for n in range(5):
-        pool.append({"n": n})
-    with pool.open_lite3_stream(2, 3, 5000, True) as stream:
-        assert stream.next().seq == 2
-        assert [frame.seq for frame in stream] == [3, 4]
-        assert stream.next() is None
-    with pytest.raises(PlasmiteError, match="^plasmite: stream is closed$"):
-        stream.next()
-    assert pool.open_lite3_stream(9999, 1, 10).next() is None
-
-
-@needs_lite3
-def test_lite3_streams_pass_over_what_lite3_cannot_hold(pool):
-    """Once, also after the stream was opened anew behind the scenes while it waited."""
-    deep = {}
-    for _ in range(40):
-        deep = {"a": deep}
-    assert pool.append(deep).seq == 1
-    with pool.open_lite3_stream(since_seq=1) as stream:
-        with pytest.raises(UsageError) as error:
-            stream.next()
-        assert error.value.seq == 1
-        later = threading.Timer(0.3, pool.append, [{"n": 2}])
-        later.start()
-        assert stream.next().seq == 2
-        later.join()
