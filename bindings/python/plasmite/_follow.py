@@ -83,6 +83,10 @@ class Follow(Closing, AsyncClosing, Generic[Item]):
     def closed(self) -> bool:
         return self._stream.closed
 
+    def skip_damage(self) -> None:
+        """After CorruptError: goes on with the next message that is intact."""
+        self._stream.skip_damage()
+
     def close(self) -> None:
         """Ends it, from any thread; who waits in it gets the end."""
         wait = self._wait

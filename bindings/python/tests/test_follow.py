@@ -10,7 +10,8 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 import plasmite
-from plasmite import Follow, Message, RetentionGapError, UsageError
+from conftest import needs_lite3
+from plasmite import CorruptError, Follow, Message, RetentionGapError, UsageError
 
 LONG_MS = 60_000
 
@@ -117,6 +118,34 @@ def test_follow_reports_a_gap(client):
         with pytest.raises(RetentionGapError) as gap:
             next(follow)
         assert gap.value.seq == 1
+
+
+def damage(pool, text):
+    """Changes a byte in the middle of a text that one message has."""
+    data = open(pool.path, "rb").read()
+    with open(pool.path, "r+b") as file:
+        file.seek(data.index(text) + len(text) // 2)
+        file.write(b"!")
+
+
+@pytest.mark.parametrize("lite3", [False, pytest.param(True, marks=needs_lite3)])
+def test_going_on_behind_damage(pool, lite3):
+    for n, letter in enumerate("abc"):
+        pool.append({"n": n, "text": letter * 300})
+    damage(pool, b"b" * 300)
+    follow = (pool.follow_lite3 if lite3 else pool.follow)(last=3, max_messages=3)
+    assert next(follow).seq == 1
+    for _ in range(2):
+        with pytest.raises(CorruptError):
+            next(follow)
+    follow.skip_damage()
+    assert next(follow).seq == 3
+    follow.close()
+    with pool.open_stream(2) as stream:
+        with pytest.raises(CorruptError):
+            stream.next_json()
+        stream.skip_damage()
+        assert plasmite.parse_message(stream.next_json()).seq == 3
 
 
 # In an event loop -------------------------------------------------------------------------------
