@@ -28,6 +28,7 @@ from ._errors import (  # noqa: E402
     UsageError,
 )
 from ._arguments import FollowOptions  # noqa: E402
+from ._async import AsyncClient, AsyncOpening, AsyncPool  # noqa: E402
 from ._client import (  # noqa: E402
     DEFAULT_POOL_DIR,
     DEFAULT_POOL_SIZE,
@@ -46,6 +47,9 @@ __version__ = "0.8.0"
 
 __all__ = [
     "AlreadyExistsError",
+    "AsyncClient",
+    "AsyncOpening",
+    "AsyncPool",
     "BusyError",
     "Client",
     "CorruptError",
