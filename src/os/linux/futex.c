@@ -61,11 +61,11 @@ int futex_wait_any(const struct futex_word *words, size_t n_words, uint64_t time
     switch (errno) {
     case ETIMEDOUT: return FUTEX_TIMED_OUT;
     case EINTR: return FUTEX_SIGNAL;
-    case ENOSYS:
-    case EPERM: /* some sandboxes */
+    case EAGAIN: return FUTEX_WOKEN; /* a word has changed already */
+    case EFAULT: return FUTEX_WOKEN; /* it is gone */
+    default:                         /* ENOSYS; EPERM in some sandboxes; ENOMEM */
         return futex_wait(words[0].word, words[0].expected,
             timeout_ns < FUTEX_POLL_NS ? timeout_ns : FUTEX_POLL_NS);
-    default: return FUTEX_WOKEN; /* EAGAIN: a word has changed already; EFAULT: it is gone */
     }
 }
 
