@@ -1,7 +1,8 @@
 /* Every allocation and every system call fails in turn, with everything it may fail with.
  *
- * Each scene (faults_scenes.c) is played with its first call of a kind failing, then with its
- * second, and so on until it is through without meeting a failure. Every time:
+ * Each scene (faults_scenes.c, _json.c, _abi.c, _streams.c) is played with its first call of a kind
+ * failing, then with its second, and so on until it is through without meeting a failure. Every
+ * time:
  *   it ends as if nothing had happened, or with an error of one of the nine kinds, or busy;
  *   an interrupted call, or one that moved a single byte, changes nothing at all;
  *   no memory, descriptor, mapping or file is left over;
@@ -299,7 +300,8 @@ static bool attempt(
     snprintf(proof.label, sizeof(proof.label), "%s, %s %lld%s, %s", scene->name,
         inject_kinds[call].name != NULL ? inject_kinds[call].name : "nothing", (long long)nth,
         sticky ? " and on" : "", errnum > 0 ? strerrorname_np(errnum) : "short");
-    write_file(stage->path, proof.pools[scene->pool], POOL_BYTES);
+    if (scene->pool != STAGE_NONE)
+        write_file(stage->path, proof.pools[scene->pool], POOL_BYTES);
     stage->n_tried = stage->n_acked = stage->batch = 0;
     proof.replaced = false;
     const struct holdings before = count_holdings();
@@ -315,7 +317,8 @@ static bool attempt(
     check_result(scene, r, err, call, errnum);
     plsm_error_free(err);
     err = NULL;
-    check_files(scene, r); /* while the scene's own handle is open still */
+    if (scene->pool != STAGE_NONE)
+        check_files(scene, r); /* while the scene's own handle is open still */
     if (scene->finish != NULL)
         scene->finish(stage);
     check_holdings(&before);
@@ -335,7 +338,7 @@ static bool play_failing(const struct scene *scene, enum inject_call call, int e
     return nth > 1;
 }
 
-static void play(const struct scene *scene, bool brief)
+static void play(const struct scene *scene, unsigned number, bool brief)
 {
     const uint64_t before = proof.n_wrong;
 
@@ -350,13 +353,21 @@ static void play(const struct scene *scene, bool brief)
                 play_failing(scene, call, errnums[i], true);
         }
     }
-    printf("%s %d - %s\n", proof.n_wrong == before ? "ok" : "not ok", (int)(scene - scenes) + 1,
-        scene->name);
+    printf("%s %u - %s\n", proof.n_wrong == before ? "ok" : "not ok", number, scene->name);
     fflush(stdout);
+}
+
+static const struct scene *scene_at(unsigned i)
+{
+    if (i < n_engine_scenes)
+        return &engine_scenes[i];
+    i -= n_engine_scenes;
+    return i < n_abi_scenes ? &abi_scenes[i] : &stream_scenes[i - n_abi_scenes];
 }
 
 int main(int argc, char **argv)
 {
+    const unsigned n_scenes = n_engine_scenes + n_abi_scenes + n_stream_scenes;
     const bool brief = argc < 2 || strcmp(argv[1], "long") != 0;
     struct stage *stage = &proof.stage;
 
@@ -368,13 +379,13 @@ int main(int argc, char **argv)
     make_pools();
     printf("1..%u\n", n_scenes);
     for (unsigned i = 0; i < n_scenes; i++) /* what is made once in a process is made now */
-        (void)attempt(&scenes[i], INJECT_NOTHING, 0, 0, false);
+        (void)attempt(scene_at(i), INJECT_NOTHING, 0, 0, false);
     proof.n_wrong = proof.n_told = 0;
     for (unsigned i = 0; i < n_scenes; i++)
-        (void)attempt(&scenes[i], INJECT_NOTHING, 0, 0, false);
+        (void)attempt(scene_at(i), INJECT_NOTHING, 0, 0, false);
     for (unsigned i = 0; i < n_scenes; i++)
-        if (argc < 3 || strstr(scenes[i].name, argv[2]) != NULL)
-            play(&scenes[i], brief);
+        if (argc < 3 || strstr(scene_at(i)->name, argv[2]) != NULL)
+            play(scene_at(i), i + 1, brief);
     clear_folder();
     rmdir(stage->folder);
     printf(

@@ -8,9 +8,11 @@
 
 #include <stdbool.h>
 
+#define STAGE_BATCH    16
 #define STAGE_MESSAGES 400 /* in every pool to begin with, oldest ones overwritten */
 
 enum stage_pool {
+    STAGE_NONE = -1, /* the scene has nothing to do with pools */
     STAGE_SOUND,
     STAGE_DAMAGED,  /* a message in the middle has a flipped bit */
     STAGE_REBOOTED, /* last used before the machine's present start */
@@ -46,8 +48,17 @@ struct scene {
     bool replaces; /* a repair: the pool is another one afterwards */
 };
 
-extern const struct scene scenes[];
-extern const unsigned n_scenes;
+/* faults_scenes.c, faults_abi.c, faults_streams.c */
+extern const struct scene engine_scenes[];
+extern const struct scene abi_scenes[];
+extern const struct scene stream_scenes[];
+extern const unsigned n_engine_scenes;
+extern const unsigned n_abi_scenes;
+extern const unsigned n_stream_scenes;
+
+/* Opens and closes client and pool of the stage. */
+void abi_prepare(struct stage *stage);
+void abi_close(struct stage *stage);
 
 /* faults_json.c */
 int run_filter_constants(struct stage *stage, plsm_error_t **err);

@@ -1,15 +1,13 @@
-/* The scenes: everything that the engine, the reading of input and the library do. */
+/* The scenes: everything that the engine and the reading of input do. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "cli/ingest.h"
 #include "engine/handle.h"
-#include "plasmite.h"
 #include "tests/proof/faults.h"
 #include "json/filter.h"
+#include "json/lite3.h"
 
 #include <fcntl.h>
-
-#define BATCH 16
 
 struct view stage_message(uint64_t seq, char out_text[static 160])
 {
@@ -20,8 +18,15 @@ struct view stage_message(uint64_t seq, char out_text[static 160])
 
 bool stage_is_message(const struct frame *frame)
 {
+    scoped(buf_fini) struct buf payload = {0};
+    struct lite3_fault fault;
     char text[160];
-    return view_equal(stage_message(frame->seq, text), frame->data);
+    const struct view json = stage_message(frame->seq, text);
+
+    if (frame->encoding == ENCODING_JSON)
+        return view_equal(json, frame->data);
+    must(lite3_from_json(view_of(NULL, 0), json, &payload, &fault) == LITE3_OK);
+    return view_equal(buf_view(&payload), frame->data);
 }
 
 /* The engine ------------------------------------------------------------------------------------*/
@@ -76,9 +81,9 @@ static void let_go(struct stage *stage)
 /* Appends n messages by one call; they count as acknowledged if it returned 0. */
 static int append_some(struct stage *stage, struct pool *pool, unsigned n, plsm_error_t **err)
 {
-    struct message messages[BATCH];
+    struct message messages[STAGE_BATCH];
     struct appended appended;
-    char texts[BATCH][160];
+    char texts[STAGE_BATCH][160];
 
     for (unsigned i = 0; i < n; i++)
         messages[i] = (struct message){
@@ -104,8 +109,8 @@ static int run_append(struct stage *stage, plsm_error_t **err)
 
 static int run_append_batch(struct stage *stage, plsm_error_t **err)
 {
-    stage->batch = BATCH;
-    return append_some(stage, stage->held, BATCH, err);
+    stage->batch = STAGE_BATCH;
+    return append_some(stage, stage->held, STAGE_BATCH, err);
 }
 
 static int run_append_flush(struct stage *stage, plsm_error_t **err)
@@ -279,115 +284,7 @@ INPUT(events, INGEST_EVENTS, 2, 0,
     "data: {\"a\":1}\n\nid: 3\ndata: {\"b\":\ndata: \"" LONG_STRING "\"}\n\n")
 INPUT(jq, INGEST_JQ, 3, 0, "{\"a\":1}{\"b\":2} {\n\"c\":\"" LONG_STRING "\"}\n")
 
-/* The library -----------------------------------------------------------------------------------*/
-
-static void abi_close(struct stage *stage)
-{
-    plsm_pool_free(stage->abi_pool);
-    plsm_client_free(stage->abi_client);
-    stage->abi_pool = NULL;
-    stage->abi_client = NULL;
-}
-
-static int abi_open(struct stage *stage, plsm_error_t **err)
-{
-    plsm_client_t *client = NULL;
-    plsm_pool_t *pool = NULL;
-
-    if (plsm_client_new(stage->folder, &client, err) < 0)
-        return -1;
-    stage->abi_client = client;
-    if (plsm_pool_open(client, "pool", &pool, err) < 0)
-        return -1;
-    stage->abi_pool = pool;
-    return 0;
-}
-
-static void abi_prepare(struct stage *stage)
-{
-    must(abi_open(stage, NULL) == 0);
-}
-
-static int run_abi_open(struct stage *stage, plsm_error_t **err)
-{
-    const int r = abi_open(stage, err);
-    abi_close(stage);
-    return r;
-}
-
-static int run_abi_create(struct stage *stage, plsm_error_t **err)
-{
-    plsm_pool_t *pool = NULL;
-    const int r = plsm_pool_create(stage->abi_client, "other", 16384, &pool, err);
-    plsm_pool_free(pool);
-    return r;
-}
-
-static int run_abi_append(struct stage *stage, plsm_error_t **err)
-{
-    const char *tags[] = {"a", "b"};
-    plsm_buf_t message = {0};
-    char text[160];
-    const struct view json = stage_message(stage->first_new, text);
-
-    stage->n_tried = 1;
-    const int r = plsm_pool_append_json(
-        stage->abi_pool, json.data, json.len, tags, 2, PLSM_FLUSH, &message, err);
-    must(r == 0 || message.data == NULL);
-    plsm_buf_free(&message);
-    stage->n_acked += r == 0;
-    return r;
-}
-
-static int run_abi_batch(struct stage *stage, plsm_error_t **err)
-{
-    plsm_input_t inputs[BATCH] = {0};
-    char texts[BATCH][160];
-
-    for (unsigned i = 0; i < BATCH; i++) {
-        const struct view json = stage_message(stage->first_new + i, texts[i]);
-        inputs[i].json = json.data;
-        inputs[i].json_len = json.len;
-    }
-    stage->batch = BATCH;
-    stage->n_tried = BATCH;
-    const int r = plsm_pool_append_batch(stage->abi_pool, inputs, BATCH, PLSM_FAST, NULL, err);
-    stage->n_acked += r == 0 ? BATCH : 0;
-    return r;
-}
-
-static int run_abi_get(struct stage *stage, plsm_error_t **err)
-{
-    plsm_buf_t message = {0};
-    const int r = plsm_pool_get_json(stage->abi_pool, stage->first_new - 1, &message, err);
-    must(r == 0 || message.data == NULL);
-    plsm_buf_free(&message);
-    return r;
-}
-
-static int run_abi_flush(struct stage *stage, plsm_error_t **err)
-{
-    return plsm_pool_flush(stage->abi_pool, err);
-}
-
-static int run_abi_stream(struct stage *stage, plsm_error_t **err)
-{
-    plsm_stream_t *stream = NULL;
-    plsm_buf_t message = {0};
-
-    if (plsm_stream_open(stage->abi_pool, stage->first_new - 3, 1, 0, 0, 5, 1, &stream, err) < 0)
-        return -1;
-    int n = 0;
-    int r;
-    while ((r = plsm_stream_next(stream, &message, err)) == 1) {
-        plsm_buf_free(&message);
-        n++;
-    }
-    plsm_stream_free(stream);
-    return r == 0 && n != 3 ? 99 : r;
-}
-
-const struct scene scenes[] = {
+const struct scene engine_scenes[] = {
     {"create", STAGE_SOUND, NULL, run_create, NULL, 0, false},
     {"open for writing", STAGE_SOUND, NULL, run_open_write, NULL, 0, false},
     {"open for reading", STAGE_SOUND, NULL, run_open_read, NULL, 0, false},
@@ -405,24 +302,17 @@ const struct scene scenes[] = {
     {"verify", STAGE_SOUND, hold_reader, run_verify, let_go, 0, false},
     {"repair", STAGE_DAMAGED, NULL, run_repair, NULL, 0, true},
     {"repair what is sound", STAGE_SOUND, NULL, run_repair, NULL, POOL_HEALTHY, false},
-    {"filter", STAGE_SOUND, NULL, run_filter, NULL, 0, false},
-    {"filter with constants", STAGE_SOUND, NULL, run_filter_constants, NULL, 0, false},
-    {"filter that compares", STAGE_SOUND, NULL, run_filter_values, NULL, 0, false},
-    {"filter within a budget", STAGE_SOUND, NULL, run_filter_budget, NULL, 0, false},
-    {"write JSON", STAGE_SOUND, NULL, run_json_write, NULL, 0, false},
-    {"quote JSON", STAGE_SOUND, NULL, run_json_quote, NULL, 0, false},
-    {"ingest auto", STAGE_SOUND, prepare_auto, run_ingest, close_input, 0, false},
-    {"ingest jsonl", STAGE_SOUND, prepare_jsonl, run_ingest, close_input, 0, false},
-    {"ingest json", STAGE_SOUND, prepare_json, run_ingest, close_input, 0, false},
-    {"ingest seq", STAGE_SOUND, prepare_seq, run_ingest, close_input, 0, false},
-    {"ingest events", STAGE_SOUND, prepare_events, run_ingest, close_input, 0, false},
-    {"ingest jq", STAGE_SOUND, prepare_jq, run_ingest, close_input, 0, false},
-    {"plsm_pool_open", STAGE_SOUND, NULL, run_abi_open, NULL, 0, false},
-    {"plsm_pool_create", STAGE_SOUND, abi_prepare, run_abi_create, abi_close, 0, false},
-    {"plsm_pool_append_json", STAGE_SOUND, abi_prepare, run_abi_append, abi_close, 0, false},
-    {"plsm_pool_append_batch", STAGE_SOUND, abi_prepare, run_abi_batch, abi_close, 0, false},
-    {"plsm_pool_get_json", STAGE_SOUND, abi_prepare, run_abi_get, abi_close, 0, false},
-    {"plsm_pool_flush", STAGE_SOUND, abi_prepare, run_abi_flush, abi_close, 0, false},
-    {"plsm_stream_next", STAGE_SOUND, abi_prepare, run_abi_stream, abi_close, 0, false},
+    {"filter", STAGE_NONE, NULL, run_filter, NULL, 0, false},
+    {"filter with constants", STAGE_NONE, NULL, run_filter_constants, NULL, 0, false},
+    {"filter that compares", STAGE_NONE, NULL, run_filter_values, NULL, 0, false},
+    {"filter within a budget", STAGE_NONE, NULL, run_filter_budget, NULL, 0, false},
+    {"write JSON", STAGE_NONE, NULL, run_json_write, NULL, 0, false},
+    {"quote JSON", STAGE_NONE, NULL, run_json_quote, NULL, 0, false},
+    {"ingest auto", STAGE_NONE, prepare_auto, run_ingest, close_input, 0, false},
+    {"ingest jsonl", STAGE_NONE, prepare_jsonl, run_ingest, close_input, 0, false},
+    {"ingest json", STAGE_NONE, prepare_json, run_ingest, close_input, 0, false},
+    {"ingest seq", STAGE_NONE, prepare_seq, run_ingest, close_input, 0, false},
+    {"ingest events", STAGE_NONE, prepare_events, run_ingest, close_input, 0, false},
+    {"ingest jq", STAGE_NONE, prepare_jq, run_ingest, close_input, 0, false},
 };
-const unsigned n_scenes = sizeof(scenes) / sizeof(*scenes);
+const unsigned n_engine_scenes = sizeof(engine_scenes) / sizeof(*engine_scenes);

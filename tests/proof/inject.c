@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -11,13 +12,16 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -30,10 +34,14 @@
 static struct inject own;
 struct inject *inject = &own;
 
+/* Whether this thread runs what is tested. What happens in a new one before that is the affair of
+ * libc, and of the sanitizers, which do not expect to be without memory there. */
+static _Thread_local bool has_begun __attribute__((tls_model("initial-exec")));
+
 /* Whether this call is the one to fail. */
 static bool inject_hits(enum inject_call call)
 {
-    if (atomic_load_explicit(&inject->call, memory_order_relaxed) != (int)call)
+    if (atomic_load_explicit(&inject->call, memory_order_relaxed) != (int)call || !has_begun)
         return false;
     const int64_t n = atomic_fetch_add(&inject->n_calls, 1) + 1;
     const int64_t nth = atomic_load(&inject->nth);
@@ -44,10 +52,15 @@ static bool inject_hits(enum inject_call call)
     return true;
 }
 
-/* The same for reading and writing, which may also be cut short. */
-static bool inject_hits_bytes(enum inject_call call, size_t *len)
+static bool is_event(int fd);
+
+/* The same for reading and writing, which may also be cut short; but not where the number of an
+ * event is written or read: that is taken from memory, whole, and nobody waits for it. */
+static bool inject_hits_bytes(enum inject_call call, int fd, size_t *len)
 {
-    if (!inject_hits(call))
+    if (atomic_load_explicit(&inject->call, memory_order_relaxed) != (int)call)
+        return false;
+    if ((*len == sizeof(uint64_t) && is_event(fd)) || !inject_hits(call))
         return false;
     if (atomic_load(&inject->errnum) != INJECT_SHORT)
         return true;
@@ -76,6 +89,16 @@ static void *next_of(void **cached, const char *name)
         memcpy(&next, &found, sizeof(next));                                                       \
         next;                                                                                      \
     })
+
+static bool is_event(int fd)
+{
+    static const char event[] = "anon_inode:[eventfd]";
+    char path[32], target[sizeof(event)];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    const ssize_t len =
+        NEXT("readlink", ssize_t, const char *, char *, size_t)(path, target, sizeof(target));
+    return len == sizeof(event) - 1 && memcmp(target, event, sizeof(event) - 1) == 0;
+}
 
 /* Memory. dlsym() may ask for some before it can tell where the rest comes from. */
 static _Alignas(16) char arena[16384];
@@ -214,7 +237,7 @@ int inject_open_2(const char *path, int flags)
 ssize_t inject_read(int, void *, size_t) STANDS_FOR("read");
 ssize_t inject_read(int fd, void *data, size_t len)
 {
-    if (inject_hits_bytes(INJECT_READ, &len))
+    if (inject_hits_bytes(INJECT_READ, fd, &len))
         return -1;
     return NEXT("read", ssize_t, int, void *, size_t)(fd, data, len);
 }
@@ -229,7 +252,7 @@ ssize_t inject_read_chk(int fd, void *data, size_t len, size_t room)
 ssize_t inject_pread(int, void *, size_t, off_t) STANDS_FOR("pread64");
 ssize_t inject_pread(int fd, void *data, size_t len, off_t offset)
 {
-    if (inject_hits_bytes(INJECT_PREAD, &len))
+    if (inject_hits_bytes(INJECT_PREAD, fd, &len))
         return -1;
     return NEXT("pread64", ssize_t, int, void *, size_t, off_t)(fd, data, len, offset);
 }
@@ -244,7 +267,7 @@ ssize_t inject_pread_chk(int fd, void *data, size_t len, off_t offset, size_t ro
 ssize_t inject_write(int, const void *, size_t) STANDS_FOR("write");
 ssize_t inject_write(int fd, const void *data, size_t len)
 {
-    if (fd != STDERR_FILENO && inject_hits_bytes(INJECT_WRITE, &len))
+    if (fd != STDERR_FILENO && inject_hits_bytes(INJECT_WRITE, fd, &len))
         return -1;
     return NEXT("write", ssize_t, int, const void *, size_t)(fd, data, len);
 }
@@ -252,7 +275,7 @@ ssize_t inject_write(int fd, const void *data, size_t len)
 ssize_t inject_send(int, const void *, size_t, int) STANDS_FOR("send");
 ssize_t inject_send(int fd, const void *data, size_t len, int flags)
 {
-    if (inject_hits_bytes(INJECT_WRITE, &len))
+    if (inject_hits_bytes(INJECT_WRITE, fd, &len))
         return -1;
     return NEXT("send", ssize_t, int, const void *, size_t, int)(fd, data, len, flags);
 }
@@ -260,7 +283,7 @@ ssize_t inject_send(int fd, const void *data, size_t len, int flags)
 ssize_t inject_pwrite(int, const void *, size_t, off_t) STANDS_FOR("pwrite64");
 ssize_t inject_pwrite(int fd, const void *data, size_t len, off_t offset)
 {
-    if (inject_hits_bytes(INJECT_PWRITE, &len))
+    if (inject_hits_bytes(INJECT_PWRITE, fd, &len))
         return -1;
     return NEXT("pwrite64", ssize_t, int, const void *, size_t, off_t)(fd, data, len, offset);
 }
@@ -317,8 +340,6 @@ FAILS("fchmod", fchmod, INJECT_NAME, int, -1, (int fd, mode_t mode), (fd, mode))
 FAILS("fsync", fsync, INJECT_SYNC, int, -1, (int fd), (fd))
 FAILS("fdatasync", fdatasync, INJECT_SYNC, int, -1, (int fd), (fd))
 FAILS("syncfs", syncfs, INJECT_SYNC, int, -1, (int fd), (fd))
-FAILS("syscall", syscall, INJECT_FUTEX, long, -1,
-    (long number, long a, long b, long c, long d, long e, long f), (number, a, b, c, d, e, f))
 FAILS("poll", poll, INJECT_POLL, int, -1, (struct pollfd * fds, nfds_t n, int timeout_ms),
     (fds, n, timeout_ms))
 FAILS("ppoll", ppoll, INJECT_POLL, int, -1,
@@ -330,13 +351,11 @@ FAILS("inotify_init1", inotify_init1, INJECT_WATCH, int, -1, (int flags), (flags
 FAILS("inotify_add_watch", inotify_add_watch, INJECT_WATCH, int, -1,
     (int fd, const char *path, uint32_t mask), (fd, path, mask))
 FAILS("pipe2", pipe2, INJECT_START, int, -1, (int fds[2], int flags), (fds, flags))
+FAILS("eventfd", eventfd, INJECT_START, int, -1, (unsigned count, int flags), (count, flags))
 FAILS("posix_spawnp", posix_spawnp, INJECT_START, int, errno,
     (pid_t * pid, const char *file, const posix_spawn_file_actions_t *actions,
         const posix_spawnattr_t *attributes, char *const argv[], char *const environment[]),
     (pid, file, actions, attributes, argv, environment))
-FAILS("pthread_create", pthread_create, INJECT_START, int, errno,
-    (pthread_t * thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg),
-    (thread, attributes, run, arg))
 FAILS("access", access, INJECT_LOOK, int, -1, (const char *path, int mode), (path, mode))
 FAILS("opendir", opendir, INJECT_LOOK, DIR *, NULL, (const char *path), (path))
 FAILS("readdir64", readdir, INJECT_LOOK, struct dirent *, NULL, (DIR * dir), (dir))
@@ -346,6 +365,44 @@ FAILS("getcwd", getcwd, INJECT_LOOK, char *, NULL, (char *path, size_t size), (p
 FAILS("fstatfs64", fstatfs, INJECT_LOOK, int, -1, (int fd, struct statfs *status), (fd, status))
 FAILS("getrandom", getrandom, INJECT_LOOK, ssize_t, -1, (void *data, size_t len, unsigned flags),
     (data, len, flags))
+
+/* What a new thread is to run. So many do not begin at the same moment. */
+static struct start {
+    void *(*run)(void *);
+    void *arg;
+} starts[64];
+
+static void *start_run(void *start)
+{
+    const struct start own_start = *(struct start *)start;
+    has_begun = true;
+    return own_start.run(own_start.arg);
+}
+
+int inject_pthread_create(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *)
+    STANDS_FOR("pthread_create");
+int inject_pthread_create(
+    pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg)
+{
+    static atomic_uint n_starts;
+    struct start *start = &starts[atomic_fetch_add(&n_starts, 1) % 64];
+    if (inject_hits(INJECT_START))
+        return errno;
+    *start = (struct start){run, arg};
+    return NEXT("pthread_create", int, pthread_t *, const pthread_attr_t *, void *(*)(void *),
+        void *)(thread, attributes, start_run, start);
+}
+
+/* Waking neither waits nor asks for anything: it cannot fail. */
+long inject_syscall(long, long, long, long, long, long, long) STANDS_FOR("syscall");
+long inject_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+    const bool wakes = number == SYS_futex && (b & FUTEX_CMD_MASK) == FUTEX_WAKE;
+    if (!wakes && inject_hits(INJECT_FUTEX))
+        return -1;
+    return NEXT("syscall", long, long, long, long, long, long, long, long)(
+        number, a, b, c, d, e, f);
+}
 
 /* Only a signal keeps it from telling. */
 int inject_waitid(idtype_t, id_t, siginfo_t *, int) STANDS_FOR("waitid");
@@ -364,9 +421,10 @@ void inject_end(void)
     inject_disarm();
 }
 
-/* Preloaded: the steering program's file. Programs that this one starts are left alone. */
+/* The main thread's beginning. Preloaded: the steering program's file. Programs that this one starts are left alone. */
 __attribute__((constructor)) static void inject_attach(void)
 {
+    has_begun = true;
     const char *path = getenv("PLSM_INJECT");
     if (path == NULL)
         return;

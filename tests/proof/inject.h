@@ -25,10 +25,10 @@ enum inject_call {
     INJECT_NAME,     /* link, linkat, rename, mkdir, fchmod */
     INJECT_UNLINK,
     INJECT_SYNC,
-    INJECT_FUTEX, /* and what else goes through syscall() */
+    INJECT_FUTEX, /* waiting, and what else goes through syscall() */
     INJECT_POLL,  /* poll, ppoll, nanosleep, waitid */
     INJECT_WATCH, /* inotify_* */
-    INJECT_START, /* pipe2, posix_spawnp, pthread_create */
+    INJECT_START, /* pipe2, eventfd, posix_spawnp, pthread_create */
     INJECT_LOOK,  /* access, opendir, readdir, readlink, getcwd, fstatfs, getrandom */
     N_INJECT_CALLS,
 };
