@@ -176,32 +176,7 @@ static void test_midway_create_does_not_take_a_name_away(void **state)
     assert_int_equal(sweep(), 0);
 }
 
-/* Files that begin like a pool of long ago: versions that there were, and what is none. */
-static void test_midway_pools_of_long_ago_are_told_from_damage(void **state)
-{
-    (void)state;
-    static uint8_t bytes[POOL_BYTES];
-    static const struct {
-        uint8_t version[2];
-        plsm_error_kind_t kind;
-    } cases[] = {{{3, 0}, PLSM_ERROR_USAGE}, {{9, 0}, PLSM_ERROR_USAGE},
-        {{10, 0}, PLSM_ERROR_CORRUPT}, {{3, 1}, PLSM_ERROR_CORRUPT}};
-    make_image();
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct pool *pool = NULL;
-        memcpy(bytes, image, sizeof(bytes));
-        memcpy(bytes, "PLSM", 4);
-        memcpy(bytes + 4, cases[i].version, 2);
-        put_file(bytes, sizeof(bytes));
-        assert_int_equal(pool_open(pool_file, POOL_READ, NULL, &pool, &test_error), -1);
-        assert_int_equal(test_error->kind, cases[i].kind);
-        plsm_error_free(test_error);
-        test_error = NULL;
-    }
-}
-
 TESTS(test_midway_verify_tells_words_that_contradict_each_other,
     test_midway_repair_survives_a_file_that_is_cut_off, test_midway_repair_refuses_what_is_no_file,
     test_midway_repair_keeps_the_owner_or_fails, test_midway_repair_has_no_name_left_for_its_copy,
-    test_midway_create_does_not_take_a_name_away,
-    test_midway_pools_of_long_ago_are_told_from_damage)
+    test_midway_create_does_not_take_a_name_away)
