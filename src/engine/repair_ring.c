@@ -90,8 +90,11 @@ static void lap_unfold(struct lap_votes *votes, const struct sample *sample)
 {
     const uint64_t ring_size = votes->pool->ring_size;
     const uint64_t pos_max = repair_pos_max(&votes->pool->superblock, sample->seq);
+    const uint64_t unit_max = pos_max / FORMAT_FRAME_ALIGN;
 
-    for (uint64_t high = 0; high < FOLDS && !lap_is_certain(votes); high++) {
+    for (uint64_t high = 0; high < FOLDS && high <= unit_max >> 32; high++) {
+        if (lap_is_certain(votes))
+            return;
         const uint32_t low = sample->key ^ votes->pool->seed ^ (uint32_t)high;
         const uint64_t pos = (high << 32 | low) * FORMAT_FRAME_ALIGN;
         if (pos <= pos_max && pos % ring_size == sample->offset)
