@@ -19,7 +19,8 @@
 struct bell {
     struct pool *pool;
     uint64_t pos;
-    bool armed; /* not ringing, and to be listened for */
+    bool armed;   /* not ringing, and to be listened for */
+    bool deleted; /* it has rung because the pool was */
     int fd;
     pid_t pid; /* whose bell it is: in a child of fork() it only can be freed */
     struct bell *next;
@@ -49,8 +50,13 @@ static bool bell_is_quiet(struct bell *bell, bool check_file, struct futex_word 
 {
     out_word->word = &bell->pool->control->wake;
     out_word->expected = follow_announce(bell->pool);
-    return !follow_has_news(bell->pool, bell->pos) &&
-           (!check_file || pool_check_file(bell->pool, NULL) == POOL_OK);
+    if (follow_has_news(bell->pool, bell->pos))
+        return false;
+    const int r = check_file ? pool_check_file(bell->pool, NULL) : POOL_OK;
+    if (r == POOL_OK || (r == POOL_DELETED && bell->deleted))
+        return true;
+    bell->deleted = r == POOL_DELETED;
+    return false;
 }
 
 /* Rings the bells that have a reason to, and gathers the words of the others. Returns how long
@@ -116,13 +122,17 @@ static bool bell_is_foreign(const struct bell *bell)
     return bell->pid != getpid();
 }
 
-/* A thread of the library takes no signals: they are the program's. */
+/* A thread of the library takes no signals: they are the program's. But those of its own faults
+ * would end the process, blocked, where somebody handles them. */
 static int listener_start(plsm_error_t **err)
 {
+    static const int faults[] = {SIGBUS, SIGSEGV, SIGFPE, SIGILL, SIGTRAP};
     sigset_t all;
     sigset_t before;
 
     sigfillset(&all);
+    for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
+        sigdelset(&all, faults[i]);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     void *run = (void *)(uintptr_t)listener.run; /* NOLINT: a number, never followed */
     const int r = pthread_create(&listener.thread, NULL, listener_run, run);

@@ -28,7 +28,7 @@ int bell_fd(const struct bell *bell);
 void bell_ring(struct bell *bell);
 
 /* Silences the bell until there is more than what lies before pos, also if that was so already.
- * It rings, too, when the pool's file is no longer what it was: whoever reads sees why. */
+ * It rings, too, when the pool's file is no longer what it was, once if it was deleted. */
 void bell_arm(struct bell *bell, uint64_t pos);
 
 #endif

@@ -75,6 +75,27 @@ static void test_bell_rings_when_the_file_goes(void **state)
     bell_free(bells[1]);
 }
 
+/* Whoever has it open may still append: one listens on. */
+static void test_bell_rings_once_for_a_deleted_pool(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *later = test_pool("later", 65536);
+    scoped(pool_close) struct pool *deleted = test_pool("deleted", 65536);
+    struct bell *other = hang(later, end_of(later));
+    struct bell *bell = hang(deleted, end_of(deleted)); /* looked at before the other one */
+
+    assert_int_equal(unlink(pool_path(deleted)), 0);
+    assert_true(is_ringing(bell, CHILD_PATIENCE_MS));
+    bell_arm(bell, end_of(deleted));
+    assert_int_equal(unlink(pool_path(later)), 0);
+    assert_true(is_ringing(other, CHILD_PATIENCE_MS));
+    assert_false(is_ringing(bell, 0));
+    test_append(deleted, "{}");
+    assert_true(is_ringing(bell, CHILD_PATIENCE_MS));
+    bell_free(bell);
+    bell_free(other);
+}
+
 static void test_bell_rings_among_more_than_the_kernel_waits_for(void **state)
 {
     (void)state;
@@ -126,5 +147,6 @@ static void test_bell_of_a_parent_is_silent_in_a_child(void **state)
 }
 
 TESTS(test_bell_rings_for_news_until_it_is_armed_again, test_bell_rings_for_appends_of_others,
-    test_bell_rings_when_the_file_goes, test_bell_rings_among_more_than_the_kernel_waits_for,
+    test_bell_rings_when_the_file_goes, test_bell_rings_once_for_a_deleted_pool,
+    test_bell_rings_among_more_than_the_kernel_waits_for,
     test_bell_of_a_parent_is_silent_in_a_child)
