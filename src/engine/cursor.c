@@ -19,9 +19,21 @@ bool cursor_head_passed(const struct pool *pool, uint64_t pos)
     return atomic_load_explicit(&pool->control->head, memory_order_relaxed) > pos;
 }
 
+/* What was read may have been the zeros that the guard puts in the place of missing pages. They
+ * stay: a frame that is intact now was so before. */
+static bool cursor_still_intact(const struct pool *pool, uint64_t pos)
+{
+    struct frame_header header;
+    return index_read_header(pool, pos, pos + pool->ring_size, &header) &&
+           frame_body_valid(pool->ring + pos % pool->ring_size, &header);
+}
+
 bool frame_still_valid(const struct pool *pool, const struct frame *frame)
 {
-    return !cursor_head_passed(pool, frame->pos);
+    if (cursor_head_passed(pool, frame->pos))
+        return false;
+    return __builtin_expect(!atomic_load_explicit(&pool->truncated, memory_order_relaxed), 1) ||
+           cursor_still_intact(pool, frame->pos);
 }
 
 static uint64_t cursor_tail(const struct pool *pool)

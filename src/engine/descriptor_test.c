@@ -130,7 +130,7 @@ static void test_descriptor_of_closed_handles_leaves_the_guard(void **state)
     assert_int_equal(guard_install(), 0);
     snprintf(path, sizeof(path), "%s", test_path("guarded"));
     pool_close(test_pool("guarded", 65536));
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 1500; i++) { /* of 4096 mappings that are guarded */
         pool_close(test_open(path, POOL_WRITE));
         pool_close(test_open(path, POOL_READ));
     }

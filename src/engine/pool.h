@@ -148,8 +148,8 @@ struct frame {
     enum encoding encoding;
 };
 
-/* Whether the frame was not yet overwritten when this was called, hence everything read from
- * it before is sound. */
+/* Whether the frame was not yet overwritten when this was called, nor its file cut off under a
+ * guard (os/guard.h), hence everything read from it before is sound. */
 bool frame_still_valid(const struct pool *pool, const struct frame *frame);
 
 /* Messages that a reader lost to the writers: seqs first_seq .. next_seq - 1. */

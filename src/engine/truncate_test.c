@@ -1,7 +1,10 @@
 /* Files that are cut while they are mapped: with the guard installed, readers and writers are
  * told so, and nobody dies by SIGBUS. */
+#include "engine/bell.h"
 #include "engine/child_test.h"
 #include "os/guard.h"
+
+#include <poll.h>
 
 #define POOL_BYTES 65536
 
@@ -150,6 +153,52 @@ static void test_truncate_of_one_pool_leaves_others_alone(void **state)
     pool_close(cut);
 }
 
+/* Zeros that were read in the place of a message are not taken for it; what is whole still is. */
+static void test_truncate_is_seen_by_whoever_reads_in_place(void **state)
+{
+    (void)state;
+    struct pool *writer = start();
+    scoped(pool_close) struct pool *reader = test_open(pool_file, POOL_READ);
+    struct frame first, last;
+    struct cursor cursor;
+    struct gap gap;
+    struct pool_info info;
+
+    check_ok(pool_info(reader, &info, &test_error));
+    uint64_t seq = info.oldest_seq; /* one that lies in the first pages of the ring */
+    do
+        check_ok(pool_get(reader, seq++, &first, &test_error));
+    while (first.pos % pool_ring_size(reader) > 4096);
+    cursor_oldest(&cursor, reader);
+    do
+        assert_int_equal(cursor_next(&cursor, &last, &gap, &test_error), CURSOR_FRAME);
+    while (last.pos % pool_ring_size(reader) < pool_ring_size(reader) - 8192);
+    assert_true(frame_still_valid(reader, &first) && frame_still_valid(reader, &last));
+    assert_int_equal(truncate(pool_file, POOL_BYTES - 3 * 4096), 0);
+    assert_int_equal(*(const volatile uint8_t *)last.data.data, 0);
+    assert_false(frame_still_valid(reader, &last));
+    assert_int_equal(first.data.data[0], '{');
+    assert_true(frame_still_valid(reader, &first));
+    pool_close(writer);
+}
+
+/* A thread that takes no signals looks at the control words; they are gone. */
+static void test_truncate_is_survived_by_the_listener_of_bells(void **state)
+{
+    (void)state;
+    struct bell *bell = NULL;
+    struct pool *pool = start();
+    struct cursor cursor;
+
+    cursor_newest(&cursor, pool);
+    check_ok(bell_new(pool, cursor.pos, &bell, &test_error));
+    assert_int_equal(truncate(pool_file, 0), 0);
+    struct pollfd wait = {.fd = bell_fd(bell), .events = POLLIN};
+    assert_int_equal(poll(&wait, 1, CHILD_PATIENCE_MS), 1);
+    bell_free(bell);
+    pool_close(pool);
+}
+
 /* The file is as long as it must be, and had a page refused all the same: nothing says that what is
  * in it is bad. (tests/proof/disk_space.c has a file system that does so.) */
 static void test_truncate_is_not_what_a_refused_page_is_called(void **state)
@@ -167,5 +216,6 @@ static void test_truncate_is_not_what_a_refused_page_is_called(void **state)
 
 TESTS(test_truncate_any_length_is_noticed_by_reader_writer_and_follower,
     test_truncate_amid_work_ends_every_process_with_corrupt,
-    test_truncate_of_one_pool_leaves_others_alone,
+    test_truncate_of_one_pool_leaves_others_alone, test_truncate_is_seen_by_whoever_reads_in_place,
+    test_truncate_is_survived_by_the_listener_of_bells,
     test_truncate_is_not_what_a_refused_page_is_called)
