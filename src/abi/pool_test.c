@@ -70,8 +70,11 @@ static void test_create_makes_directories_and_refuses_what_exists(void **state)
     const int fd = open(test_path("file"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
     close(fd);
     assert_int_equal(plsm_pool_create(client, test_path("file/x"), 0, &pool, &test_error), -1);
-    assert_non_null(test_error->path);
-    plsm_error_free(test_error);
+    assert_string_equal(test_error->path, test_path("file/x"));
+    check_error(PLSM_ERROR_IO, "failed to create pool file");
+    assert_int_equal(plsm_pool_create(client, test_path("file/x/y"), 0, &pool, &test_error), -1);
+    assert_string_equal(test_error->path, test_path("file/x"));
+    check_error(PLSM_ERROR_IO, "failed to create pool directory");
     plsm_client_free(client);
 }
 

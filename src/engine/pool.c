@@ -63,6 +63,8 @@ static int pool_make_file(const char *path, const struct superblock *superblock,
     char **out_temporary, plsm_error_t **err)
 {
     scoped(file_close) int fd = file_create_unnamed(path, mode, out_temporary);
+    if (fd < 0 && errno == ENOTDIR) /* something is there, but no folder */
+        return error_io(err, errno, "failed to create pool file");
     if (fd < 0)
         return error_errno(err, errno,
             errno == EACCES || errno == EPERM || errno == EROFS ? "permission denied"
