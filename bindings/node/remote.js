@@ -53,9 +53,8 @@ function apiPath(...parts) {
 }
 
 async function readJson(response) {
-  const text = await response.text();
   try {
-    return JSON.parse(text);
+    return await response.json();
   } catch {
     return undefined;
   }
@@ -93,7 +92,7 @@ class RemoteClient {
   }
 
   async deletePool(name) {
-    await this._json("DELETE", apiPath(poolName(name)));
+    await readJson(await this._request("DELETE", apiPath(poolName(name)))); // no answer is one, too
   }
 
   /** For this file alone: a request, and the response if it is a good one. */
@@ -179,11 +178,15 @@ function tailQuery({ sinceSeq, maxMessages, timeoutMs, tags, errorOnGap }) {
   return query.map(([key, value]) => [key, String(value)]);
 }
 
+function bytesOf(chunk) {
+  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+}
+
 /** The lines of a body as it arrives, each a Buffer. */
 async function* linesOf(body) {
   let rest = Buffer.alloc(0);
   for await (const chunk of body ?? []) {
-    let bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    let bytes = typeof chunk === "string" ? Buffer.from(chunk) : bytesOf(chunk);
     if (rest.length > 0) bytes = Buffer.concat([rest, bytes]);
     let start = 0;
     for (let end; (end = bytes.indexOf(LINE_END, start)) >= 0; start = end + 1) {

@@ -8,6 +8,7 @@ const test = require("node:test");
 const { Durability, ErrorKind, Message, RemoteClient, RemoteError, RemotePool } = require("../index.js");
 const { collect } = require("./support.js");
 
+const realFetch = globalThis.fetch;
 const TIME = "2026-01-02T03:04:05.6Z";
 
 function envelope(seq, data = { n: seq }, tags = []) {
@@ -106,6 +107,33 @@ test("without a token there is no authorization", async (t) => {
   const requests = fakeFetch(t, () => ({ body: { pools: [] } }));
   await new RemoteClient("http://host").listPools();
   assert.deepStrictEqual(Object.keys(requests[0].headers), ["Accept"]);
+});
+
+/** A fetch of the user's own, whose responses have what the Fetch standard has and little else. */
+function plainFetch(t, response) {
+  t.after(() => {
+    globalThis.fetch = realFetch;
+  });
+  globalThis.fetch = async () => ({ ok: response.status < 300, ...response });
+}
+
+test("a deletion may be answered by nothing", async (t) => {
+  plainFetch(t, { status: 204, json: async () => JSON.parse("") });
+  assert.strictEqual(await new RemoteClient("http://host").deletePool("a"), undefined);
+});
+
+test("a fetch of another make will do", async (t) => {
+  const client = new RemoteClient("http://host");
+  plainFetch(t, { status: 200, json: async () => ({ pools: ["a"] }) });
+  assert.deepStrictEqual(await client.listPools(), ["a"]);
+  plainFetch(t, { status: 404, json: async () => ({ error: { kind: "NotFound", message: "gone" } }) });
+  await assert.rejects(client.listPools(), { kind: ErrorKind.NotFound, message: "gone", status: 404 });
+
+  const lines = [`${JSON.stringify(envelope(1))}\n{"error":`, '{"kind":"Io","message":"broken"}}\n'];
+  plainFetch(t, { status: 200, body: ReadableStream.from?.(lines) ?? lines });
+  const tail = new RemotePool(client, "a").tail();
+  assert.strictEqual((await tail.next()).value.seq, 1n);
+  await assert.rejects(tail.next(), { kind: ErrorKind.Io, message: "broken", status: 200 });
 });
 
 test("a name that a URL cannot carry is refused", async (t) => {
