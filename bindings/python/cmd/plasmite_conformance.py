@@ -4,6 +4,9 @@
 usage: plasmite-conformance <path/to/manifest.json>
 
 PLASMITE_BIN names the program that `spawn_poke` and `pool_info` run.
+
+Nothing outside of the manifest's work directory is made, read, changed or deleted, whatever the
+manifest says: a step that would do so is not met.
 """
 
 from __future__ import annotations
@@ -43,32 +46,36 @@ def require(sound: bool, what: str) -> None:
 class Runner:
     def __init__(self, manifest: Path) -> None:
         document = json.loads(manifest.read_text(encoding="utf-8"))
+        require(isinstance(document, dict), "the manifest is not an object")
         version = document.get("conformance_version")
         require(version == 0, f"unsupported conformance_version: {version}")
-        self.steps = document["steps"]
+        steps = document.get("steps")
+        require(isinstance(steps, list), "steps is not an array")
+        self.steps: list[Any] = steps
         self.root = manifest.resolve().parent.parent
-        self.workdir: Path = manifest.resolve().parent / document.get("workdir", "work")
-        shutil.rmtree(self.workdir, ignore_errors=True)
-        self.workdir.mkdir(parents=True)
+        self.workdir = make_workdir(manifest.resolve().parent, document.get("workdir", "work"))
         self.client = Client(self.workdir)
 
     def run(self) -> None:
         for index, step in enumerate(self.steps):
-            name = f" ({step['id']})" if step.get("id") else ""
+            name = f" ({step['id']})" if isinstance(step, dict) and step.get("id") else ""
             try:
                 self.run_step(step)
             except Exception as problem:
                 raise Unmet(f"step {index}{name}: {problem}") from problem
 
     def run_step(self, step: dict[str, Any]) -> None:
+        require(isinstance(step, dict) and "op" in step, "a step is an object with an op")
         operation = OPERATIONS.get(step["op"])
         require(operation is not None, f"unknown op: {step['op']}")
         assert operation is not None
+        if operation is not Runner.chmod_path and operation is not Runner.list_pools:
+            require(isinstance(step.get("pool"), str), "pool is required")
         expect = step.get("expect") or {}
         wanted = expect.get("error")
         try:
             operation(self, step, step.get("input") or {}, expect)
-        except PlasmiteError as error:
+        except (PlasmiteError, TypeError, ValueError) as error:
             if wanted is None:
                 raise
             check_error(error, wanted)
@@ -78,13 +85,36 @@ class Runner:
     # What steps have in common
 
     def open(self, step: dict[str, Any]) -> Pool:
-        return self.client.open_pool(step["pool"])
+        return self.client.open_pool(self.reference(step))
 
-    def path(self, step: dict[str, Any]) -> Path:
+    def reference(self, step: dict[str, Any], makes: bool = False) -> str:
+        """The step's pool, for the library."""
+        reference: str = step["pool"]
+        if "://" not in reference:  # which the library refuses
+            self.path(step, makes)
+        return reference
+
+    def path(self, step: dict[str, Any], makes: bool = False) -> Path:
+        """The file of the step's pool."""
         reference: str = step["pool"]
         if "/" in reference:
-            return Path(reference)
+            return self.inside(Path(reference), makes)
         return self.workdir / f"{reference}.plasmite"
+
+    def inside(self, path: Path, makes: bool) -> Path:
+        """The path, if it stays in the work directory; elsewhere may be nothing, to be missed."""
+        stays = self.workdir in path.resolve().parents
+        missed = not makes and not os.path.lexists(path)
+        require(stays or missed, f"outside of the work directory: {path}")
+        return path
+
+    def command(self, *words: str, pool: dict[str, Any]) -> list[str]:
+        """Runs the program on the step's pool."""
+        reference: str = pool["pool"]
+        self.path(pool)
+        plain = "://" not in reference and not reference.startswith("-")
+        require(plain, f"neither a name nor a path of a pool: {reference}")
+        return [self.program(), "--dir", str(self.workdir), *words, reference]
 
     def program(self) -> str:
         named = os.environ.get("PLASMITE_BIN")
@@ -95,7 +125,8 @@ class Runner:
     # Operations
 
     def create_pool(self, step: Any, given: Any, expect: Any) -> None:
-        self.client.create_pool(step["pool"], given.get("size_bytes", 1048576)).close()
+        reference = self.reference(step, makes=True)
+        self.client.create_pool(reference, given.get("size_bytes", 1048576)).close()
 
     def append(self, step: Any, given: Any, expect: Any) -> None:
         with self.open(step) as pool:
@@ -127,7 +158,7 @@ class Runner:
         require(names == wanted, f"pools {names}, not {wanted}")
 
     def pool_info(self, step: Any, given: Any, expect: Any) -> None:
-        command = [self.program(), "--dir", str(self.workdir), "pool", "info", step["pool"]]
+        command = self.command("pool", "info", pool=step)
         done = subprocess.run([*command, "--json"], capture_output=True, text=True)
         if done.returncode != 0:
             raise self.program_error(json.loads(done.stderr)["error"], step)
@@ -155,7 +186,7 @@ class Runner:
             raise plasmite.NotFoundError(ErrorKind.NOT_FOUND, "not found", str(path)) from None
 
     def spawn_poke(self, step: Any, given: Any, expect: Any) -> None:
-        command = [self.program(), "--dir", str(self.workdir), "feed", step["pool"]]
+        command = self.command("feed", pool=step)
         running = []
         for message in given["messages"]:
             tags = [word for tag in message.get("tags") or [] for word in ("--tag", tag)]
@@ -164,18 +195,33 @@ class Runner:
         require(not any(codes), f"feed ended with {codes}")
 
     def corrupt_pool_header(self, step: Any, given: Any, expect: Any) -> None:
-        self.path(step).write_bytes(b"NOPE")
+        self.path(step, makes=True).write_bytes(b"NOPE")
 
     def chmod_path(self, step: Any, given: Any, expect: Any) -> None:
         require(os.name == "posix", "chmod_path needs a POSIX system")
-        os.chmod(given["path"], int(given["mode"], 8))
+        os.chmod(self.inside(Path(given["path"]), makes=True), int(given["mode"], 8))
 
     def retention_gap(self, step: Any, given: Any, expect: Any) -> None:
         size = given.get("size_bytes", 65536)
-        with self.client.create_pool(f"{step['pool']}-stale", size) as pool:
+        reference = self.reference(step, makes=True)
+        with self.client.create_pool(f"{reference}-stale", size) as pool:
             gap_before_start(pool)
-        with self.client.create_pool(f"{step['pool']}-established", size) as pool:
+        with self.client.create_pool(f"{reference}-established", size) as pool:
             gap_under_way(pool)
+
+
+def make_workdir(folder: Path, name: str) -> Path:
+    """An empty folder below this one: whatever is in it is deleted."""
+    parts = name.split("/")
+    require(
+        not any(part in ("", ".", "..") for part in parts)
+        and folder in (folder / name).resolve().parents,
+        f"workdir has to lie below the manifest's folder: {name}",
+    )
+    workdir = folder / name
+    shutil.rmtree(workdir, ignore_errors=True)
+    workdir.mkdir(parents=True)
+    return workdir
 
 
 def fill_past(pool: Pool, seq: int) -> None:
@@ -246,13 +292,15 @@ def fits(message: plasmite.Message, wanted: dict[str, Any]) -> bool:
     return True
 
 
-def check_error(error: PlasmiteError, wanted: dict[str, Any]) -> None:
-    kind = KIND_NAMES[error.kind]
+def check_error(error: Exception, wanted: dict[str, Any]) -> None:
+    """TypeError and ValueError are what the package makes of wrong arguments."""
+    kind = KIND_NAMES[error.kind] if isinstance(error, PlasmiteError) else "Usage"
+    require(wanted.get("kind") in KINDS, f"no kind of error: {wanted.get('kind')}")
     require(kind == wanted["kind"], f"{kind} ({error}), not {wanted['kind']}")
     part = wanted.get("message_contains", "")
     require(part in str(error), f"message {str(error)!r} without {part!r}")
     for fact in ("path", "seq", "offset"):
-        has = getattr(error, fact) is not None
+        has = getattr(error, fact, None) is not None
         require(has == wanted.get(f"has_{fact}", has), f"has_{fact} is {has} ({error})")
 
 

@@ -15,7 +15,6 @@ import pytest
 from conftest import BUILD, PACKAGE_ROOT, REPOSITORY
 
 LIB_DIR = Path(os.environ["PLASMITE_LIB_DIR"])
-MANIFESTS = sorted((REPOSITORY / "conformance").glob("*.json"))
 
 
 # Finding the library ----------------------------------------------------------------------------
@@ -152,47 +151,6 @@ def test_no_program(monkeypatch, capsys, tmp_path):
 
 
 # What is run with it ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda path: path.stem)
-def test_conformance(manifest, tmp_path):
-    copy = tmp_path / "conformance" / manifest.name
-    copy.parent.mkdir()
-    shutil.copy(manifest, copy)
-    runner = PACKAGE_ROOT / "cmd" / "plasmite_conformance.py"
-    done = subprocess.run([sys.executable, runner, copy], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-@pytest.mark.parametrize(
-    ("manifest", "said"),
-    [
-        ('{"conformance_version": 1, "steps": []}', "unsupported conformance_version: 1"),
-        ('{"conformance_version": 0, "steps": [{"op": "fly"}]}', "step 0: unknown op: fly"),
-        (
-            '{"conformance_version": 0, "steps": [{"op": "create_pool", "pool": "a"},'
-            ' {"id": "x", "op": "append", "pool": "a", "input": {"data": {}}, "expect": {"seq": 2}}]}',
-            "step 1 (x): seq 1, not 2",
-        ),
-        (
-            '{"conformance_version": 0, "steps": [{"op": "get", "pool": "a", "input": {"seq": 1},'
-            ' "expect": {"error": {"kind": "Corrupt"}}}]}',
-            "step 0: NotFound (not found), not Corrupt",
-        ),
-        (
-            '{"conformance_version": 0, "steps": [{"op": "create_pool", "pool": "a",'
-            ' "expect": {"error": {"kind": "Io"}}}]}',
-            "step 0: expected {'kind': 'Io'}, but it succeeded",
-        ),
-    ],
-)
-def test_conformance_says_what_is_wrong(tmp_path, manifest, said):
-    file = tmp_path / "m" / "manifest.json"
-    file.parent.mkdir()
-    file.write_text(manifest)
-    runner = PACKAGE_ROOT / "cmd" / "plasmite_conformance.py"
-    done = subprocess.run([sys.executable, runner, file], capture_output=True, text=True)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", said + "\n")
 
 
 def test_the_cookbook_fixture(tmp_path, home):
