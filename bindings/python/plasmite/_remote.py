@@ -93,6 +93,8 @@ class RemoteClient:
         tls: ssl.SSLContext | None = None,
         timeout: float = 30.0,
     ) -> None:
+        if not isinstance(base_url, str):
+            raise TypeError("remote base URL must be a string")
         url = urlsplit(base_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ValueError("remote base URL must use http or https")

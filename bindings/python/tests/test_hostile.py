@@ -1,5 +1,6 @@
-"""Hostile use: threads, signals, forks, garbage collection, exceptions, the end of the process."""
+"""Hostile use: threads, signals, forks, garbage collection, exceptions."""
 
+import asyncio
 import gc
 import multiprocessing
 import os
@@ -71,28 +72,72 @@ def test_threads_run_while_one_waits(pool):
     stream.close()
 
 
-@pytest.mark.parametrize("method", ["next_json", "next_view"])
-def test_close_ends_a_wait_in_another_thread(pool, method):
+WAITING = {
+    "stream": lambda pool: (stream := pool.open_stream(), stream.next_json),
+    "view": lambda pool: (stream := pool.open_stream(), stream.next_view),
+    "follow": lambda pool: (follow := pool.follow(), lambda: next(follow, None)),
+    "lite3": lambda pool: (stream := pool.open_lite3_stream(), stream.next),
+    "follow lite3": lambda pool: (follow := pool.follow_lite3(), lambda: next(follow, None)),
+}
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(k, marks=needs_lite3 if "lite3" in k else ()) for k in WAITING]
+)
+def test_close_ends_a_wait_in_another_thread(pool, kind):
+    stream, take = WAITING[kind](pool)
+    results = []
+    waiter = threading.Thread(target=lambda: results.append(take()))
+    waiter.start()
+    wait_asleep(waiter.native_id)
+    stream.close()
+    waiter.join(20)
+    assert results == [None]
+
+
+def test_many_threads_on_one_stream(client):
+    """One at a time gets a message, the others are told so; no message comes twice."""
+    with client.create_pool("a", 8 << 20) as pool:
+        pool.append_many([{"n": n} for n in range(5000)])
+        stream = pool.open_stream(max_messages=5000)
+        taken, refused = [], []
+
+        def take(thread):
+            done = False
+            while not done:
+                try:
+                    raw = stream.try_next() if thread % 2 else stream.next_json()
+                    done = raw is None
+                    if raw:
+                        taken.append(plasmite.parse_message(raw).seq)
+                    assert stream.position > 0 and stream.dropped == 0
+                    os.fstat(stream.fileno())
+                except UsageError as error:
+                    refused.append(str(error))
+
+        threads = [threading.Thread(target=take, args=[thread]) for thread in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(taken) == list(range(1, 5001))
+        assert set(refused) <= {"another thread is taking from this stream"}
+        stream.close()
+
+
+def test_what_changes_a_stream_waits_for_its_turn(pool):
     stream = pool.open_stream()
-    results = []
-    waiter = threading.Thread(target=lambda: results.append(getattr(stream, method)()))
+    waiter = threading.Thread(target=stream.next_json)
     waiter.start()
     wait_asleep(waiter.native_id)
+    for call in (stream.fileno, stream.skip_damage, lambda: stream._filter("true")):
+        with pytest.raises(UsageError, match="another thread"):
+            call()
+    assert (stream.position, stream.dropped) == (0, 0)
+    pool.append({"n": 1})
+    waiter.join()
+    assert stream.fileno() > 0
     stream.close()
-    waiter.join(20)
-    assert results == [None]
-
-
-@needs_lite3
-def test_close_ends_a_wait_for_lite3(pool):
-    stream = pool.open_lite3_stream()
-    results = []
-    waiter = threading.Thread(target=lambda: results.append(stream.next()))
-    waiter.start()
-    wait_asleep(waiter.native_id)
-    stream.close()
-    waiter.join(20)
-    assert results == [None]
 
 
 def test_close_while_others_append(tmp_path):
@@ -117,19 +162,40 @@ def test_close_while_others_append(tmp_path):
             assert ends == ["plasmite: pool is closed"] * 3
 
 
+@needs_lite3
 def test_collection_while_a_thread_waits(pool):
     """The only reference to the stream is the one of the call under way."""
     ends = []
 
-    def wait():
-        ends.append(pool.open_stream(timeout_ms=200).next_json())
+    def wait(open_stream):
+        ends.append(open_stream(timeout_ms=200)._next())
 
-    threads = [threading.Thread(target=wait) for _ in range(4)]
+    opens = [pool.open_stream, pool.open_stream, pool.open_lite3_stream]
+    threads = [threading.Thread(target=wait, args=[one]) for one in opens]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         gc.collect()
-    assert ends == [None] * 4
+    assert ends == [None] * 3
+
+
+@needs_lite3
+def test_collection_while_tasks_wait(pool):
+    """The tasks alone hold the followers."""
+
+    async def take(follow):
+        return [item.seq async for item in follow]
+
+    async def main():
+        tasks = [asyncio.create_task(take(pool.follow(max_messages=1))) for _ in range(5)]
+        tasks += [asyncio.create_task(take(pool.follow_lite3(max_messages=1))) for _ in range(5)]
+        await asyncio.sleep(0)
+        gc.collect()
+        pool.append({"n": 1})
+        gc.collect()
+        return await asyncio.gather(*tasks)
+
+    assert asyncio.run(asyncio.wait_for(main(), 30)) == [[1]] * 10
 
 
 def test_streams_in_cycles_are_collected(pool):
@@ -152,14 +218,22 @@ WAITS = {
     "stream": "pool.open_stream().next_json()",
     "tail": "next(pool.tail())",
     "follow": "next(pool.follow())",
+    "replay": "pool.append({}); time.sleep(0.001); pool.append({}); list(pool.replay(1e-9))",
     "lite3": "pool.open_lite3_stream().next()",
+    "follow lite3": "next(pool.follow_lite3())",
+    "task": "asyncio.run(first(pool.follow()))",
+    "task lite3": "asyncio.run(first(pool.follow_lite3()))",
     "view": "pool.open_stream().next_view()",
     "thread": "elsewhere(pool)",
 }
 
 INTERRUPTED = """
-import sys, threading
+import asyncio, sys, threading, time
 from plasmite import Client
+
+async def first(follow):
+    async for item in follow:
+        return item
 
 def elsewhere(pool):
     # the main thread waits for a message, and another one gets the signal
@@ -176,12 +250,12 @@ with Client(sys.argv[1]) as client, client.pool("a") as pool:
     try:
         WAIT
     except KeyboardInterrupt:
-        print("interrupted", pool.append({"n": 1}).seq)
+        print("interrupted", pool.append({"n": 1}).data)
 """
 
 
 @pytest.mark.parametrize(
-    "wait", [pytest.param(w, marks=needs_lite3 if w == "lite3" else ()) for w in WAITS]
+    "wait", [pytest.param(w, marks=needs_lite3 if "lite3" in w else ()) for w in WAITS]
 )
 def test_ctrl_c_ends_a_wait(tmp_path, wait):
     child = subprocess.Popen(
@@ -199,7 +273,7 @@ def test_ctrl_c_ends_a_wait(tmp_path, wait):
 
         until(sleeps)
         child.send_signal(signal.SIGINT)
-        assert child.communicate(timeout=30)[0] == "interrupted 1\n"
+        assert child.communicate(timeout=30)[0] == "interrupted {'n': 1}\n"
         assert child.returncode == 0
     finally:
         child.kill()
@@ -256,6 +330,20 @@ def child_uses(pool, stream, n):
     pool.close()
 
 
+def child_follows(pool, lite3_stream, n):
+    """The same with Lite3, and in an event loop of the child."""
+    assert lite3_stream.next().seq == 1
+    lite3_stream.close()
+
+    async def main():
+        async with plasmite.AsyncClient(os.path.dirname(pool.path)) as client:
+            async with client.pool("work") as again, again.follow(max_messages=1) as follow:
+                seq = (await again.append({"child": n}, ["async"], plasmite.Durability.FLUSH)).seq
+                assert [message.seq <= seq async for message in follow] == [True]
+
+    asyncio.run(asyncio.wait_for(main(), 30))
+
+
 def child_opens(folder, n):
     with Client(folder) as client, client.pool("work") as pool:
         pool.append({"child": n})
@@ -293,6 +381,33 @@ def test_fork_while_another_thread_waits(pool):
     waiter.join(20)
     stream.close()
     assert not waiter.is_alive()
+
+
+@needs_lite3
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_fork_of_what_an_event_loop_uses(pool):
+    context = multiprocessing.get_context("fork")
+    pool.append({"child": -1})
+    stream = pool.open_lite3_stream()
+    follow = pool.follow()
+
+    async def main():
+        waiting = asyncio.create_task(follow.__anext__())
+        await asyncio.sleep(0)  # the library's own thread runs now, and is not in the children
+        children = [context.Process(target=child_follows, args=(pool, stream, n)) for n in range(2)]
+        for child in children:
+            child.start()
+        message = await waiting
+        for child in children:
+            await asyncio.to_thread(child.join, 60)
+        return message, [child.exitcode for child in children]
+
+    message, codes = asyncio.run(asyncio.wait_for(main(), 90))
+    assert message.tags == ["async"]
+    assert codes == [0, 0]
+    assert stream.next().seq == 1
+    stream.close()
+    follow.close()
 
 
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
@@ -384,110 +499,6 @@ def test_exceptions_in_the_middle_of_iteration(pool):
         for _ in follow:
             raise ZeroDivisionError
     assert follow.closed
-
-
-# The end of the interpreter ---------------------------------------------------------------------
-
-ENDS = {
-    "open": "keep = (client, pool, pool.open_stream(), pool.follow(), pool.open_stream().next_view)",
-    "view": "keep = pool.open_stream().next_view(); memory = keep.data",
-    "generator": "keep = pool.tail(); next(keep)",
-    "waiting": """
-import pathlib, threading, time
-thread = threading.Thread(target=lambda: list(pool.follow()), daemon=True)
-thread.start()
-state = pathlib.Path(f"/proc/self/task/{thread.native_id}/stat")
-while state.read_text().rpartition(")")[2].split()[0] != "S":
-    time.sleep(0.001)
-""",
-    "waiting for lite3": """
-import threading
-threading.Thread(target=lambda: list(pool.open_lite3_stream()), daemon=True).start()
-""",
-    "at exit": "import atexit; atexit.register(lambda: pool.append({}))",
-    "in a finalizer": """
-class Late:
-    def __del__(self, pool=pool):
-        pool.append({})
-keep = Late()
-keep.cycle = keep
-""",
-    "async": """
-import asyncio
-async def main():
-    follow = pool.follow()
-    task = asyncio.create_task(follow.__anext__())
-    await asyncio.sleep(0.01)
-asyncio.run(main())
-""",
-}
-
-
-@pytest.mark.parametrize(
-    "end", [pytest.param(e, marks=needs_lite3 if "lite3" in e else ()) for e in ENDS]
-)
-def test_the_interpreter_ends_quietly(tmp_path, run_python, end):
-    begin = """
-import sys
-from plasmite import Client
-client = Client(sys.argv[1])
-pool = client.pool("a")
-pool.append({"n": 1})
-"""
-    done = run_python(begin + ENDS[end], tmp_path / "pools")
-    assert (done.stdout, done.stderr) == ("", "")
-
-
-# Leaks ------------------------------------------------------------------------------------------
-
-
-def resident():
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def use_everything(client):
-    with client.pool("leaks", 65536) as pool:
-        message = pool.append({"text": "x" * 200, "n": [1, 2.5, None]}, ["a", "b"])
-        pool.append_bytes(b'{"n":1}', ["t"])
-        pool.append_many([{"n": 1}, b"{}"], ["t"])
-        assert message.seq and pool.get(message.seq).data and pool.info() and pool.path
-        for bad in (
-            lambda: pool.append_json(b"[", [], 0),
-            lambda: pool.append({"a": object()}),
-            lambda: pool.get(0),
-            lambda: client.open_pool("none"),
-            lambda: pool.append_many([{}, b"["]),
-            lambda: pool.append({}, [1]),
-            lambda: pool.open_stream(-1),
-            lambda: pool.follow(where=".("),
-        ):
-            try:
-                bad()
-            except (PlasmiteError, TypeError, ValueError):
-                continue
-            raise AssertionError("nothing was refused")
-        with pool.open_stream(message.seq, 2) as stream:
-            assert stream.next_json() and bytes(stream.next_view().data)
-        for _ in pool.follow(last=2, tags=["t"], where=".data.n == 1", max_messages=1):
-            pass
-        for one in pool.tail(message.seq, tags=["a"]):
-            assert one.data
-            break
-    assert client.list_pools() == ["leaks"]
-
-
-def test_nothing_leaks(client):
-    """Caches of the interpreter fill up at first; a leak grows by the same in each stretch."""
-    rounds, blocks, memory = 100, [], []
-    for _ in range(10):
-        for _ in range(rounds):
-            use_everything(client)
-        gc.collect()
-        blocks.append(sys.getallocatedblocks())
-        memory.append(resident())
-    assert min(after - before for before, after in zip(blocks, blocks[1:])) < rounds // 4
-    assert min(after - before for before, after in zip(memory, memory[1:])) < rounds * 16
 
 
 def test_usage_errors_are_usage_errors(pool):
