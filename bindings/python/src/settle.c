@@ -2,6 +2,8 @@
  * its descriptor; what it tells about itself. */
 #include "stream.h"
 
+#include <string.h>
+
 /* The library can do this for streams of this kind, and nobody else uses this one: 0, and to be
  * followed by settle_leave(). */
 static int settle_enter(PyObject *object, bool has_function, const char *function)
@@ -28,52 +30,83 @@ static PyObject *settle_leave(PyObject *object, int r, plsm_error_t *err)
     Py_RETURN_NONE;
 }
 
-/* A function of the library that takes one number. */
-typedef int settle_number_function(plsm_stream_t *stream, uint64_t number, plsm_error_t **err);
+/* A function of the library, and what it takes beside the stream. */
+typedef int settle_function(plsm_stream_t *stream, const void *argument, plsm_error_t **err);
 
-/* Between settle_enter() and settle_leave(), without the GIL: close() may come meanwhile. */
-static int settle_number(
-    PyObject *object, uint64_t number, settle_number_function *set, plsm_error_t **err)
+/* Behind settle_enter(). Without the GIL: it may take a while, and close() may come. */
+static PyObject *settle(PyObject *object, settle_function *function, const void *argument)
 {
-    struct stream *self = (struct stream *)object;
+    const struct stream *self = (struct stream *)object;
     struct handle *handle = handle_ref(self->base.handle);
+    plsm_stream_t *stream = stream_native(self, handle);
+    plsm_error_t *err = NULL;
     int r;
     PyThreadState *const gil = PyEval_SaveThread();
-    r = set(stream_native(self, handle), number, err);
+    r = function(stream, argument, &err);
     PyEval_RestoreThread(gil);
     handle_unref(handle);
-    return r;
+    return settle_leave(object, r, err);
 }
 
-/* Defines a setter with one number: NAME, the function of the library, what Python calls it. */
-#define SETTLE_NUMBER(name, function, argument)                                                    \
-    PyObject *name(PyObject *self, PyObject *value)                                                \
-    {                                                                                              \
-        uint64_t number;                                                                           \
-        plsm_error_t *err = NULL;                                                                  \
-        if (convert_u64(value, argument, &number) < 0 || SETTLE_ENTER(self, function) < 0)         \
-            return NULL;                                                                           \
-        const int r = settle_number(self, number, library.function, &err);                         \
-        return settle_leave(self, r, err);                                                         \
-    }
+static int call_seek_last(plsm_stream_t *stream, const void *n_messages, plsm_error_t **err)
+{
+    return library.stream_seek_last(stream, *(const uint64_t *)n_messages, err);
+}
 
-SETTLE_NUMBER(settle_last, stream_seek_last, "last")
-SETTLE_NUMBER(settle_time, stream_seek_time, "since_time")
-SETTLE_NUMBER(settle_idle_timeout, stream_idle_timeout, "idle_timeout_ms")
+PyObject *settle_last(PyObject *self, PyObject *value)
+{
+    uint64_t n_messages;
+    if (convert_u64(value, "last", &n_messages) < 0 || SETTLE_ENTER(self, stream_seek_last) < 0)
+        return NULL;
+    return settle(self, call_seek_last, &n_messages);
+}
+
+static int call_seek_time(plsm_stream_t *stream, const void *time_ns, plsm_error_t **err)
+{
+    return library.stream_seek_time(stream, *(const uint64_t *)time_ns, err);
+}
+
+PyObject *settle_time(PyObject *self, PyObject *value)
+{
+    uint64_t time_ns;
+    if (convert_u64(value, "since_time", &time_ns) < 0 || SETTLE_ENTER(self, stream_seek_time) < 0)
+        return NULL;
+    return settle(self, call_seek_time, &time_ns);
+}
+
+static int call_idle_timeout(plsm_stream_t *stream, const void *timeout_ms, plsm_error_t **err)
+{
+    return library.stream_idle_timeout(stream, *(const uint64_t *)timeout_ms, err);
+}
+
+PyObject *settle_idle_timeout(PyObject *self, PyObject *value)
+{
+    uint64_t timeout_ms;
+    if (convert_u64(value, "idle_timeout_ms", &timeout_ms) < 0 ||
+        SETTLE_ENTER(self, stream_idle_timeout) < 0)
+        return NULL;
+    return settle(self, call_idle_timeout, &timeout_ms);
+}
+
+static int call_require_tags(plsm_stream_t *stream, const void *argument, plsm_error_t **err)
+{
+    const struct tags *tags = argument;
+    return library.stream_require_tags(stream, tags->data, tags->len, err);
+}
 
 PyObject *settle_tags(PyObject *self, PyObject *value)
 {
     struct tags tags;
     PyObject *result = NULL;
-    if (tags_init(&tags, value) == 0 && SETTLE_ENTER(self, stream_require_tags) == 0) {
-        const struct stream *stream = (struct stream *)self;
-        plsm_error_t *err = NULL;
-        const int r = library.stream_require_tags(
-            stream_native(stream, stream->base.handle), tags.data, tags.len, &err);
-        result = settle_leave(self, r, err);
-    }
+    if (tags_init(&tags, value) == 0 && SETTLE_ENTER(self, stream_require_tags) == 0)
+        result = settle(self, call_require_tags, &tags);
     tags_fini(&tags);
     return result;
+}
+
+static int call_filter(plsm_stream_t *stream, const void *expression, plsm_error_t **err)
+{
+    return library.stream_filter(stream, expression, err);
 }
 
 PyObject *settle_filter(PyObject *self, PyObject *value)
@@ -85,17 +118,17 @@ PyObject *settle_filter(PyObject *self, PyObject *value)
             PyErr_SetString(PyExc_TypeError, "where must be strings");
         return NULL;
     }
+    if (strlen(text) != (size_t)len)
+        return PyErr_Format(PyExc_ValueError, "where must not contain NUL");
     if (SETTLE_ENTER(self, stream_filter) < 0)
         return NULL;
-    const struct stream *stream = (struct stream *)self;
-    struct handle *handle = handle_ref(stream->base.handle);
-    plsm_error_t *err = NULL;
-    int r;
-    PyThreadState *const gil = PyEval_SaveThread();
-    r = library.stream_filter(stream_native(stream, handle), text, &err); /* may start libjq */
-    PyEval_RestoreThread(gil);
-    handle_unref(handle);
-    return settle_leave(self, r, err);
+    return settle(self, call_filter, text);
+}
+
+static int call_skip_damage(plsm_stream_t *stream, const void *nothing, plsm_error_t **err)
+{
+    (void)nothing;
+    return library.stream_skip_damage(stream, err);
 }
 
 PyObject *settle_skip_damage(PyObject *self, PyObject *ignored)
@@ -103,15 +136,7 @@ PyObject *settle_skip_damage(PyObject *self, PyObject *ignored)
     (void)ignored;
     if (SETTLE_ENTER(self, stream_skip_damage) < 0)
         return NULL;
-    const struct stream *stream = (struct stream *)self;
-    struct handle *handle = handle_ref(stream->base.handle);
-    plsm_error_t *err = NULL;
-    int r;
-    PyThreadState *const gil = PyEval_SaveThread();
-    r = library.stream_skip_damage(stream_native(stream, handle), &err);
-    PyEval_RestoreThread(gil);
-    handle_unref(handle);
-    return settle_leave(self, r, err);
+    return settle(self, call_skip_damage, NULL);
 }
 
 PyObject *settle_fileno(PyObject *self, PyObject *ignored)

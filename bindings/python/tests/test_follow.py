@@ -67,6 +67,7 @@ def test_follow_arguments(pool):
         ({"tags": [1]}, TypeError),
         ({"where": [1]}, TypeError),
         ({"where": ".data.("}, UsageError),
+        ({"where": "true\0"}, ValueError),
         ({"idle_timeout_ms": -1}, ValueError),
         ({"timeout_ms": -1}, ValueError),
     ):
