@@ -35,9 +35,9 @@ def copy_of_package(tmp_path, with_native=False):
 
 def python(script, root, **environment):
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(root), **environment}
-    return subprocess.run(
-        [sys.executable, "-c", script], env=env, capture_output=True, text=True, timeout=60
-    )
+    command = [sys.executable, "-c", script]
+    # the working directory comes first on the path: the sources may not lie there
+    return subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, timeout=60)
 
 
 LOADED = """
@@ -404,14 +404,18 @@ def test_a_wheel_without_a_library(tmp_path):
 
 @pytest.mark.skipif(not has_module("mypy"), reason="mypy is not installed")
 def test_mypy():
-    command = [sys.executable, "-m", "mypy", "--strict", "plasmite", "cmd"]
-    done = subprocess.run(command, cwd=PACKAGE_ROOT, capture_output=True, text=True)
+    command = [sys.executable, "-m", "mypy", "--strict", "plasmite", "cmd", "tests/typed_use.py"]
+    environment = {**os.environ, "MYPYPATH": str(PACKAGE_ROOT)}
+    done = subprocess.run(
+        command, cwd=PACKAGE_ROOT, capture_output=True, text=True, env=environment
+    )
     assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.skipif(shutil.which("pyright") is None, reason="pyright is not installed")
 def test_pyright():
-    done = subprocess.run(["pyright", "plasmite"], cwd=PACKAGE_ROOT, capture_output=True, text=True)
+    command = ["pyright", "plasmite", "tests/typed_use.py"]
+    done = subprocess.run(command, cwd=PACKAGE_ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
 
 
