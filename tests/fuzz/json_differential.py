@@ -30,6 +30,14 @@ PIECES = [
 ]
 
 
+# What strings are made of: four of five are plain characters.
+TEXT = 5 * [bytes([byte]) for byte in b"abcxyz 0129{}[],:'/-"] + 2 * (
+    [chr(code).encode() for code in (0x7F, 0xE9, 0x7FF, 0x800, 0x20AC, 0xFFFF, 0x1F600)]
+    + [b"\\n", b"\\\"", b"\\\\", b"\\/", b"\\u00e9", b"\\ud83d\\ude00"]
+)
+MUTATIONS_OF_ONE = 4  # documents take longer to make than to change and to compare
+
+
 class Number(str):
     """A number as it was written."""
 
@@ -81,40 +89,38 @@ def parse(data):
 class Maker:
     """Random texts: some JSON, most nearly so."""
 
-    def __init__(self, rng):
-        self.rng = rng
+    def __init__(self, seed):
+        rng = random.Random(seed)
+        self.random, self.choices = rng.random, rng.choices
         self.blanks = 0.0
+        self.base = b""
+        self.n_left = 0
+
+    def below(self, n):
+        return int(self.random() * n)
+
+    def one_of(self, values):
+        return values[int(self.random() * len(values))]
 
     def blank(self):
-        if self.rng.random() >= self.blanks:
+        if self.random() >= self.blanks:
             return b""
-        return bytes(self.rng.choices(b" \t\n\r", k=self.rng.choice((1, 1, 1, 2, 5, 80))))
+        return bytes(self.choices(b" \t\n\r", k=self.one_of((1, 1, 1, 2, 5, 80))))
 
     def string(self):
-        rng = self.rng
-        parts = []
-        for _ in range(rng.choice((0, 1, 3, 8, 8, 20, 90))):
-            kind = rng.random()
-            if kind < 0.8:
-                parts.append(rng.choice("abcxyz 0129{}[],:'/-").encode())
-            elif kind < 0.9:
-                parts.append(chr(rng.choice((0x7F, 0xE9, 0x7FF, 0x800, 0x20AC, 0xFFFF, 0x1F600))).encode())
-            else:
-                parts.append(rng.choice((b"\\n", b"\\\"", b"\\\\", b"\\/", b"\\u00e9", b"\\ud83d\\ude00")))
-        return b'"' + b"".join(parts) + b'"'
+        return b'"' + b"".join(self.choices(TEXT, k=self.one_of((0, 1, 3, 8, 8, 20, 90)))) + b'"'
 
     def number(self):
-        rng = self.rng
-        whole = str(rng.choice((0, 1, 7, 42, rng.randrange(10**6), rng.randrange(10**30))))
-        fraction = "." + str(rng.randrange(10**5)) if rng.random() < 0.3 else ""
-        exponent = rng.choice("eE") + rng.choice(("", "+", "-")) + str(rng.randrange(400))
-        return (rng.choice(("", "-")) + whole + fraction + (exponent if rng.random() < 0.2 else "")).encode()
+        whole = str(self.one_of((0, 1, 7, 42, self.below(10**6), self.below(10**30))))
+        fraction = "." + str(self.below(10**5)) if self.random() < 0.3 else ""
+        exponent = self.one_of("eE") + self.one_of(("", "+", "-")) + str(self.below(400))
+        exponent = exponent if self.random() < 0.2 else ""
+        return (self.one_of(("", "-")) + whole + fraction + exponent).encode()
 
     def value(self, depth):
-        rng = self.rng
-        kind = rng.randrange(4 if depth == 0 else 8)
+        kind = self.below(4 if depth == 0 else 8)
         if kind == 0:
-            return rng.choice((b"true", b"false", b"null"))
+            return self.one_of((b"true", b"false", b"null"))
         if kind == 1:
             return self.number()
         if kind in (2, 3):
@@ -123,37 +129,39 @@ class Maker:
 
     def container(self, depth, is_object):
         parts = []
-        for _ in range(self.rng.choice((0, 1, 2, 3, 5))):
+        for _ in range(self.one_of((0, 1, 2, 3, 5))):
             key = self.string() + self.blank() + b":" + self.blank() if is_object else b""
             parts.append(self.blank() + key + self.value(depth) + self.blank())
         inside = b",".join(parts) or self.blank()
         return b"{" + inside + b"}" if is_object else b"[" + inside + b"]"
 
     def document(self):
-        rng = self.rng
-        self.blanks = rng.choice((0, 0, 0.1, 0.5, 1))
-        if rng.random() < 0.1:
+        self.blanks = self.one_of((0, 0, 0.1, 0.5, 1))
+        if self.random() < 0.1:
             return self.blank() + self.value(2) + self.blank()
-        return self.blank() + self.container(rng.randrange(1, 6), rng.random() < 0.7) + self.blank()
+        return self.blank() + self.container(1 + self.below(5), self.random() < 0.7) + self.blank()
 
     def mutated(self):
-        rng = self.rng
-        data = bytearray(self.document())
-        for _ in range(rng.choice((0, 1, 1, 1, 2, 4))):
-            at = rng.randrange(len(data) + 1)
-            kind = rng.randrange(6)
+        if self.n_left == 0:
+            self.base = self.document()
+            self.n_left = MUTATIONS_OF_ONE
+        self.n_left -= 1
+        data = bytearray(self.base)
+        for _ in range(self.one_of((0, 1, 1, 1, 2, 4))):
+            at = self.below(len(data) + 1)
+            kind = self.below(6)
             if kind == 0 and at < len(data):
-                data[at] = rng.choice(SIGNS)
+                data[at] = self.one_of(SIGNS)
             elif kind == 1 and at < len(data):
-                data[at] ^= 1 << rng.randrange(8)
+                data[at] ^= 1 << self.below(8)
             elif kind == 2:
-                data[at:at] = bytes([rng.choice(SIGNS)])
+                data[at:at] = bytes([self.one_of(SIGNS)])
             elif kind == 3:
-                data[at:at] = rng.choice(PIECES)
+                data[at:at] = self.one_of(PIECES)
             elif kind == 4:
-                del data[at : at + rng.choice((1, 1, 2, 10))]
+                del data[at : at + self.one_of((1, 1, 2, 10))]
             else:
-                end = min(len(data), at + rng.randrange(20))
+                end = min(len(data), at + self.below(20))
                 data[at:at] = data[at:end]
         return bytes(data)
 
@@ -245,7 +253,7 @@ def main():
     options = parser.parse_args()
     print(f"TAP version 13\n1..2\n# --seed {options.seed}", flush=True)
 
-    maker = Maker(random.Random(options.seed))
+    maker = Maker(options.seed)
     with_jq = shutil.which("jq") is not None
     n_accepted = 0
     failed = [None, None]
