@@ -11,12 +11,26 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BELL_POLL_NS (5 * NS_PER_MS) /* for pools that cannot be told that somebody sleeps */
 #define BELL_IDLE_NS (3600 * NS_PER_SECOND)
 
+/* Bells of pools that are the same file: they share a word to sleep on. */
+struct tower {
+    dev_t device;
+    ino_t inode;
+    bool can_wake;
+    uint64_t look;           /* the last one that found something to listen for */
+    _Atomic(size_t) n_bells; /* also counted down in a child of fork(), by whoever frees them */
+    struct bell *bells;
+    struct tower *next;
+    struct tower **link;
+};
+
 struct bell {
+    struct tower *tower;
     struct pool *pool;
     uint64_t pos;
     bool armed;   /* not ringing, and to be listened for */
@@ -35,7 +49,8 @@ static struct {
     _Atomic(pid_t) pid;     /* of the process that the thread belongs to; 0: there is none */
     atomic_flag forgetting; /* taken while what a parent left is thrown away */
     uint64_t run;           /* the thread of an earlier one ends */
-    struct bell *bells;
+    uint64_t look;          /* counts how often the listener looked */
+    struct tower *towers;
     _Atomic(uint32_t) change; /* the first word that the listener sleeps on */
 } listener = {.mutex = PTHREAD_MUTEX_INITIALIZER, .forgetting = ATOMIC_FLAG_INIT};
 
@@ -45,18 +60,40 @@ static void bell_ring_locked(struct bell *bell)
     event_set(bell->fd);
 }
 
-/* Whether the bell need not ring yet. Its word to sleep on is the first thing that is read. */
-static bool bell_is_quiet(struct bell *bell, bool check_file, struct futex_word *out_word)
+/* Whether the bell need not ring for news, or for what became of its pool's file. */
+static bool bell_is_quiet(struct bell *bell, int file)
 {
-    out_word->word = &bell->pool->control->wake;
-    out_word->expected = follow_announce(bell->pool);
     if (follow_has_news(bell->pool, bell->pos))
         return false;
-    const int r = check_file ? pool_check_file(bell->pool, NULL) : POOL_OK;
-    if (r == POOL_OK || (r == POOL_DELETED && bell->deleted))
+    if (file == POOL_OK || (file == POOL_DELETED && bell->deleted))
         return true;
-    bell->deleted = r == POOL_DELETED;
+    bell->deleted = file == POOL_DELETED;
     return false;
+}
+
+/* Rings the bells that have a reason to. True: others have none, and *out_word is what to sleep on
+ * until they do. It is read, and announced, before any of them looks for news. */
+static bool tower_look(struct tower *tower, bool check_file, struct futex_word *out_word)
+{
+    bool listens = false;
+    int file = POOL_OK; /* it is the same for all */
+
+    for (struct bell *bell = tower->bells; bell != NULL; bell = bell->next) {
+        if (!bell->armed)
+            continue;
+        if (!listens) {
+            out_word->word = &bell->pool->control->wake;
+            out_word->expected = follow_announce(bell->pool);
+        }
+        if (check_file)
+            file = pool_check_file(bell->pool, NULL);
+        check_file = false;
+        if (bell_is_quiet(bell, file))
+            listens = true;
+        else
+            bell_ring_locked(bell);
+    }
+    return listens;
 }
 
 /* Rings the bells that have a reason to, and gathers the words of the others. Returns how long
@@ -66,18 +103,18 @@ static uint64_t listener_look(
 {
     uint64_t sleep_ns = BELL_IDLE_NS;
 
-    for (struct bell *bell = listener.bells; bell != NULL; bell = bell->next) {
+    listener.look++;
+    for (struct tower *tower = listener.towers; tower != NULL; tower = tower->next) {
         struct futex_word word;
-        if (!bell->armed)
+        if (!tower_look(tower, check_files, &word))
             continue;
-        if (!bell_is_quiet(bell, check_files, &word)) {
-            bell_ring_locked(bell);
-            continue;
-        }
         const bool has_room = *n_words < FUTEX_WORDS_MAX;
         if (has_room)
             words[(*n_words)++] = word;
-        const uint64_t own_ns = has_room && bell->pool->can_wake ? FOLLOW_SLICE_NS : BELL_POLL_NS;
+        const bool is_told = has_room && tower->can_wake;
+        if (is_told)
+            tower->look = listener.look;
+        const uint64_t own_ns = is_told ? FOLLOW_SLICE_NS : BELL_POLL_NS;
         if (own_ns < sleep_ns)
             sleep_ns = own_ns;
     }
@@ -151,10 +188,71 @@ static void listener_forget_parent(pid_t self)
     const pid_t owner = atomic_load(&listener.pid);
     if (owner != 0 && owner != self) {
         listener.mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-        listener.bells = NULL;
+        listener.towers = NULL; /* their bells are freed by whoever has them */
         atomic_store(&listener.pid, 0);
     }
     atomic_flag_clear(&listener.forgetting);
+}
+
+/* The tower of the pool's file, made where there is none. NULL: Io, Internal. */
+static struct tower *tower_of(const struct pool *pool, plsm_error_t **err)
+{
+    struct stat status;
+
+    if (fstat(pool->fd, &status) < 0) {
+        error_io(err, errno, "failed to look at the pool file");
+        return NULL;
+    }
+    for (struct tower *tower = listener.towers; tower != NULL; tower = tower->next)
+        if (tower->inode == status.st_ino && tower->device == status.st_dev &&
+            tower->can_wake == pool->can_wake)
+            return tower;
+    struct tower *tower = calloc(1, sizeof(*tower));
+    if (tower == NULL) {
+        error_oom(err);
+        return NULL;
+    }
+    tower->device = status.st_dev;
+    tower->inode = status.st_ino;
+    tower->can_wake = pool->can_wake;
+    tower->next = listener.towers;
+    tower->link = &listener.towers;
+    if (tower->next != NULL)
+        tower->next->link = &tower->next;
+    listener.towers = tower;
+    return tower;
+}
+
+static void tower_remove(struct tower *tower)
+{
+    *tower->link = tower->next;
+    if (tower->next != NULL)
+        tower->next->link = tower->link;
+}
+
+/* Under the mutex. */
+static int bell_hang(struct bell *bell, plsm_error_t **err)
+{
+    struct tower *tower = tower_of(bell->pool, err);
+
+    if (tower == NULL)
+        return -1;
+    if (atomic_load(&listener.pid) == 0 && listener_start(err) < 0) {
+        if (tower->n_bells == 0) {
+            tower_remove(tower);
+            free(tower);
+        }
+        return -1;
+    }
+    tower->n_bells++;
+    bell->tower = tower;
+    bell->next = tower->bells;
+    bell->link = &tower->bells;
+    if (bell->next != NULL)
+        bell->next->link = &bell->next;
+    tower->bells = bell;
+    listener_kick();
+    return 0;
 }
 
 int bell_new(struct pool *pool, uint64_t pos, struct bell **out_bell, plsm_error_t **err)
@@ -174,15 +272,7 @@ int bell_new(struct pool *pool, uint64_t pos, struct bell **out_bell, plsm_error
         listener_forget_parent(bell->pid);
 
     pthread_mutex_lock(&listener.mutex);
-    const int r = atomic_load(&listener.pid) == 0 ? listener_start(err) : 0;
-    if (r == 0) {
-        bell->next = listener.bells;
-        bell->link = &listener.bells;
-        if (bell->next != NULL)
-            bell->next->link = &bell->next;
-        listener.bells = bell;
-        listener_kick();
-    }
+    const int r = bell_hang(bell, err);
     pthread_mutex_unlock(&listener.mutex);
     if (r < 0) {
         close(bell->fd);
@@ -193,14 +283,17 @@ int bell_new(struct pool *pool, uint64_t pos, struct bell **out_bell, plsm_error
     return 0;
 }
 
-/* Takes the bell from the list. True: it was the last one, and the listener is told to end. */
+/* Takes the bell from its tower, and that from the list if it is the last one there. True: it was
+ * the last one of all, and the listener is told to end. */
 static bool listener_remove(struct bell *bell, pthread_t *out_thread)
 {
     pthread_mutex_lock(&listener.mutex);
     *bell->link = bell->next;
     if (bell->next != NULL)
         bell->next->link = bell->link;
-    const bool is_last = listener.bells == NULL;
+    if (bell->tower->bells == NULL)
+        tower_remove(bell->tower);
+    const bool is_last = listener.towers == NULL;
     if (is_last) {
         *out_thread = listener.thread;
         listener.run++;
@@ -219,6 +312,8 @@ void bell_free(struct bell *bell)
         return;
     if (!bell_is_foreign(bell) && listener_remove(bell, &thread))
         pthread_join(thread, NULL);
+    if (--bell->tower->n_bells == 0)
+        free(bell->tower);
     close(bell->fd);
     free(bell);
 }
@@ -246,7 +341,12 @@ void bell_arm(struct bell *bell, uint64_t pos)
         event_clear(bell->fd);
         bell->pos = pos;
         bell->armed = true;
-        listener_kick();
+        /* Where the listener listens for others of this file, it hears of what is appended from
+         * now on: it has announced itself, and looks at all of them when the wake word moves. */
+        if (bell->tower->look != listener.look)
+            listener_kick();
+        else if (follow_has_news(bell->pool, pos))
+            bell_ring_locked(bell);
     }
     pthread_mutex_unlock(&listener.mutex);
 }

@@ -96,22 +96,58 @@ static void test_bell_rings_once_for_a_deleted_pool(void **state)
     bell_free(other);
 }
 
+/* Half of the pools get news: those whose words are slept on, and those that are looked at. */
 static void test_bell_rings_among_more_than_the_kernel_waits_for(void **state)
 {
     (void)state;
-    scoped(pool_close) struct pool *busy = test_pool("busy", 65536);
-    scoped(pool_close) struct pool *quiet = test_pool("quiet", 65536);
+    struct pool *pools[N_MANY];
     struct bell *bells[N_MANY];
 
-    for (int i = 0; i < N_MANY; i++)
-        bells[i] = hang(i % 2 == 0 ? busy : quiet, end_of(quiet));
-    test_append(busy, "{}");
+    for (int i = 0; i < N_MANY; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "many%d", i);
+        pools[i] = test_pool(name, 65536);
+        bells[i] = hang(pools[i], end_of(pools[i]));
+    }
+    for (int i = 0; i < N_MANY; i += 2)
+        test_append(pools[i], "{}");
     for (int i = 0; i < N_MANY; i += 2)
         assert_true(is_ringing(bells[i], CHILD_PATIENCE_MS));
     for (int i = 1; i < N_MANY; i += 2)
         assert_false(is_ringing(bells[i], 0));
-    for (int i = 0; i < N_MANY; i++)
+    for (int i = 0; i < N_MANY; i++) {
         bell_free(bells[i]);
+        pool_close(pools[i]);
+    }
+}
+
+/* Bells of one file, each of a pool of its own, share what the listener sleeps on: one that is
+ * armed while it sleeps for the others misses nothing, nor do those that are left. */
+static void test_bells_of_one_file(void **state)
+{
+    (void)state;
+    scoped(pool_close) struct pool *pool = test_pool("one", 1 << 20);
+    struct pool *readers[N_MANY];
+    struct bell *bells[N_MANY];
+
+    for (int i = 0; i < N_MANY; i++) {
+        readers[i] = test_open(pool_path(pool), POOL_READ);
+        bells[i] = hang(readers[i], end_of(pool));
+    }
+    for (int n_left = N_MANY; n_left > 0; n_left--) {
+        const uint64_t before = end_of(pool);
+        test_append(pool, "{}");
+        for (int i = 0; i < n_left; i++) {
+            assert_true(is_ringing(bells[i], CHILD_PATIENCE_MS));
+            bell_arm(bells[i], end_of(pool));
+            assert_false(is_ringing(bells[i], 0));
+        }
+        bell_arm(bells[0], before); /* others are listened for, but this one has its news */
+        assert_true(is_ringing(bells[0], CHILD_PATIENCE_MS));
+        bell_arm(bells[0], end_of(pool));
+        bell_free(bells[n_left - 1]);
+        pool_close(readers[n_left - 1]);
+    }
 }
 
 static struct bell *inherited;
@@ -148,5 +184,5 @@ static void test_bell_of_a_parent_is_silent_in_a_child(void **state)
 
 TESTS(test_bell_rings_for_news_until_it_is_armed_again, test_bell_rings_for_appends_of_others,
     test_bell_rings_when_the_file_goes, test_bell_rings_once_for_a_deleted_pool,
-    test_bell_rings_among_more_than_the_kernel_waits_for,
+    test_bell_rings_among_more_than_the_kernel_waits_for, test_bells_of_one_file,
     test_bell_of_a_parent_is_silent_in_a_child)
