@@ -303,6 +303,49 @@ static void test_cancel_ends_a_wait_in_another_thread(void **state)
     plsm_pool_free(pool);
 }
 
+struct canceller {
+    plsm_stream_t *stream;
+    atomic_bool go;
+};
+
+static void *cancel_when_told(void *argument)
+{
+    struct canceller *canceller = argument;
+    while (!atomic_load(&canceller->go))
+        ;
+    plsm_stream_cancel(canceller->stream);
+    return NULL;
+}
+
+/* Whether it comes before, while or after the stream's owner looks for the last time: the
+ * descriptor tells of it, or that look does. */
+static void test_cancel_is_not_lost_to_a_descriptor(void **state)
+{
+    (void)state;
+    plsm_pool_t *pool = test_pool("race", 0);
+
+    test_append(pool, 1);
+    for (int i = 0; i < 2000; i++) {
+        struct canceller canceller = {.stream = stream_of(pool)};
+        pthread_t thread;
+        int fd = -1;
+        check_ok(plsm_stream_fd(canceller.stream, &fd, &test_error));
+        assert_true(is_readable(fd, PATIENCE_MS));
+        assert_int_equal(next_seq(canceller.stream), 1);
+        assert_int_equal(pthread_create(&thread, NULL, cancel_when_told, &canceller), 0);
+        atomic_store(&canceller.go, true);
+        for (volatile int turn = 0; turn < i; turn++)
+            ; /* another moment each time */
+        if (plsm_stream_wait(canceller.stream, 0, &test_error) == 0)
+            assert_true(is_readable(fd, PATIENCE_MS));
+        pthread_join(thread, NULL);
+        assert_int_equal(plsm_stream_wait(canceller.stream, 0, &test_error), 1);
+        assert_int_equal(next_seq(canceller.stream), 0);
+        plsm_stream_free(canceller.stream);
+    }
+    plsm_pool_free(pool);
+}
+
 static void test_idle_timeout_ends_after_silence(void **state)
 {
     (void)state;
@@ -400,5 +443,6 @@ static void test_descriptor_tells_of_a_truncated_file(void **state)
 
 TESTS(test_append_seq_gives_seq_and_time, test_seek_last_and_time, test_tags_and_filters_select,
     test_a_selection_does_not_hide_a_gap, test_batches, test_views, test_descriptor_tells_of_news,
-    test_cancel_ends_a_wait_in_another_thread, test_idle_timeout_ends_after_silence,
-    test_unwanted_messages_keep_nobody_waiting, test_descriptor_tells_of_a_truncated_file)
+    test_cancel_ends_a_wait_in_another_thread, test_cancel_is_not_lost_to_a_descriptor,
+    test_idle_timeout_ends_after_silence, test_unwanted_messages_keep_nobody_waiting,
+    test_descriptor_tells_of_a_truncated_file)

@@ -217,6 +217,9 @@ int plsm_stream_wait(plsm_stream_t *stream, uint64_t timeout_ms, plsm_error_t **
         /* a wait in plsm_stream_next looks at the file now and then; nobody else does here */
         stream->file_is_broken = pool_check_file(stream->pool, NULL) < 0;
         bell_arm(stream->bell, stream->cursor.pos);
+        /* what rang for the end was silenced just now, if it came after the look above */
+        if (atomic_load(&stream->cancelled))
+            return 1;
     }
     return stream->file_is_broken;
 }
