@@ -51,7 +51,7 @@ type TailOptions struct {
 	MaxMessages *uint64       // end after so many; nil: never
 	Tags        []string      // only messages that have all of these
 	Timeout     time.Duration // how long one look at the pool may take; 0: a second. Ends nothing
-	Buffer      int           // how many messages may be read ahead; 0: 64. Iterators ignore it
+	Buffer      int           // how many messages may be read ahead, at most 65536; 0: 64. Iterators ignore it
 	ErrorOnGap  bool          // fail with RetentionGap where messages were overwritten unread
 }
 

@@ -6,6 +6,7 @@ package local
 import "C"
 
 import (
+	"math"
 	"sync"
 	"time"
 	"unsafe"
@@ -96,6 +97,9 @@ func (p *Pool) appendBatch(batch *batch, durability Durability) (uint64, error) 
 	return uint64(result.number), nil
 }
 
+// Times are nanoseconds since 1970 in 64 bits.
+const latestSecond = math.MaxUint64 / 1_000_000_000
+
 // batch is messages one behind the other, as bridge_append_batch takes them.
 type batch struct {
 	texts     []byte
@@ -146,10 +150,14 @@ func (b *batch) add(input *Input) (err error) {
 	}
 	var ns C.uint64_t
 	if !input.Time.IsZero() {
-		if input.Time.Unix() < 0 {
+		seconds := input.Time.Unix()
+		if seconds < 0 {
 			return api.InvalidArgumentError("the time is before 1970")
 		}
-		ns = C.uint64_t(input.Time.UnixNano())
+		if seconds >= latestSecond {
+			return api.InvalidArgumentError("the time is after the year 2554")
+		}
+		ns = C.uint64_t(uint64(seconds)*uint64(time.Second) + uint64(input.Time.Nanosecond()))
 		b.hasTimes = true
 	}
 	b.texts = append(b.texts, input.JSON...)

@@ -5,6 +5,8 @@ package localtest
 import (
 	"context"
 	"fmt"
+	"iter"
+	"runtime"
 	"testing"
 	"time"
 
@@ -174,4 +176,84 @@ func TestIterOptions(t *testing.T) {
 	for _, err := range pool.All(timeout(t), plasmite.TailOptions{}, plasmite.Where("\x00")) {
 		is(t, err, plasmite.ErrInvalidArgument)
 	}
+}
+
+// However a loop is left, nothing of it stays behind.
+func TestLeavingTheLoop(t *testing.T) {
+	noLeak(t)
+	client := newClient(t)
+	pool, err := client.Open("pool", plasmite.Create(0))
+	ok(t, err)
+	count(t, pool, 600)
+	loop := func(body func()) {
+		for _, err := range pool.All(context.Background(), plasmite.TailOptions{}) {
+			ok(t, err)
+			body()
+		}
+	}
+	ways := map[string]func(){
+		"panic":  func() { panic("mine") },
+		"goexit": func() { runtime.Goexit() },
+	}
+	for name, way := range ways {
+		for i := 0; i < 20; i++ {
+			ended := make(chan any, 1)
+			go func() {
+				defer func() { ended <- recover() }()
+				loop(way)
+			}()
+			if got := take(t, ended); name == "panic" && got != "mine" {
+				t.Fatal(got)
+			}
+		}
+	}
+	func() {
+		for range pool.Lines(context.Background(), plasmite.TailOptions{}) {
+			return
+		}
+	}()
+	ok(t, pool.Close())
+	equal(t, mappings(t, client.Dir()), 0) // that of the last stream is gone as well
+}
+
+// A loop may use its pool, and even close it.
+func TestUsingThePoolInsideTheLoop(t *testing.T) {
+	noLeak(t)
+	pool := newPool(t, 0)
+	count(t, pool, 1)
+	n := 0
+	var last error
+	for message, err := range pool.All(timeout(t), plasmite.TailOptions{}) {
+		if last = err; err != nil {
+			break
+		}
+		n++
+		_, err = pool.Get(message.Seq)
+		ok(t, err)
+		if n < 300 {
+			count(t, pool, 1)
+		} else {
+			ok(t, pool.Close())
+		}
+	}
+	equal(t, n, 300)
+	is(t, last, plasmite.ErrClosed)
+}
+
+// Iterators may be pulled from, one value at a time, and left at any place.
+func TestPulling(t *testing.T) {
+	noLeak(t)
+	pool := newPool(t, 0)
+	count(t, pool, 2)
+	next, stop := iter.Pull2(pool.All(timeout(t), plasmite.TailOptions{}))
+	for seq := uint64(1); seq <= 2; seq++ {
+		message, err, there := next()
+		ok(t, err)
+		equal(t, there, true)
+		equal(t, message.Seq, seq)
+	}
+	stop()
+	stop()
+	_, _, there := next()
+	equal(t, there, false)
 }

@@ -12,12 +12,15 @@ import (
 
 // Options of a delivery.
 type Options struct {
-	Buffer int     // how many messages wait to be taken, once the first one was; 0: 64
+	Buffer int     // how many messages wait to be taken, once the first one was, at most 65536; 0: 64
 	Max    *uint64 // end after so many
 	Close  func()  // called at the end, before the channels are closed
 }
 
-const defaultBuffer = 64
+const (
+	defaultBuffer = 64
+	maxBuffer     = 1 << 16 // a channel has its room from the beginning
+)
 
 // Start delivers what next gives, which is up to limit messages, until it gives an error. io.EOF
 // is the end and no error. When ctx ends, failure says what is sent.
@@ -28,6 +31,7 @@ func Start[M any](
 	if options.Buffer <= 0 {
 		options.Buffer = defaultBuffer
 	}
+	options.Buffer = min(options.Buffer, maxBuffer)
 	// One more message is in hand while it waits for room.
 	d := &delivery[M]{messages: make(chan M, options.Buffer-1), errs: make(chan error, 1)}
 	go func() {

@@ -11,6 +11,9 @@ type Pace struct {
 	last  time.Time
 }
 
+// Some centuries; what is longer could not be said.
+const longestPause = float64(1 << 62)
+
 // Wait returns when the message of that time is due; the first one is due at once.
 func (p *Pace) Wait(ctx context.Context, at time.Time) error {
 	pause := time.Duration(0)
@@ -19,7 +22,7 @@ func (p *Pace) Wait(ctx context.Context, at time.Time) error {
 	}
 	p.last = at
 	if p.Speed > 0 {
-		pause = time.Duration(float64(pause) / p.Speed)
+		pause = time.Duration(min(float64(pause)/p.Speed, longestPause))
 	}
 	if pause <= 0 {
 		return ctx.Err()
