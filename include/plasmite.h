@@ -388,6 +388,17 @@ PLSM_API uint64_t plsm_stream_dropped(const plsm_stream_t *stream);
  * same error until then. */
 PLSM_API int plsm_stream_skip_damage(plsm_stream_t *stream, plsm_error_t **out_err);
 
+/* Lets the process survive pool files that somebody cuts off while they are open: whoever touches
+ * a page that is gone is answered Corrupt (Io, where the disk failed), in place of dying by SIGBUS.
+ * For the whole process and all its pools, also those that are open already; up to 4096 mappings,
+ * of which a pool has one, and a stream or a read-only pool two. Inherited by children of fork.
+ *
+ * It installs a handler of SIGBUS. Faults elsewhere, and signals that somebody sent, go on to the
+ * handler that was there before. What is installed afterwards takes its place, until this is called
+ * again: so call it after the program and its runtime have installed theirs. Where it is in place,
+ * a call does nothing. The library stays in memory then, whoever unloads it. Errors: Io. */
+PLSM_API int plsm_guard_install(plsm_error_t **out_err);
+
 #ifdef __cplusplus
 }
 #endif

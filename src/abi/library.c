@@ -3,7 +3,10 @@
 #include "abi/abi.h"
 
 #include "client/envelope.h"
+#include "os/guard.h"
+#include "os/module.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #define ABI_ADDITIONS 1 /* goes up with what is added to plasmite.h */
@@ -31,6 +34,14 @@ const char *plsm_error_kind_name(int32_t kind)
 const char *plsm_error_hint(const plsm_error_t *err)
 {
     return error_hint_of(err);
+}
+
+int plsm_guard_install(plsm_error_t **out_err)
+{
+    os_module_stay(); /* a handler whose library was unloaded would be no code any more */
+    if (guard_install() < 0)
+        return error_io(out_err, errno, "failed to install a handler for SIGBUS");
+    return 0;
 }
 
 void plsm_buf_free(plsm_buf_t *buf)

@@ -19,6 +19,10 @@
 void *os_module_open(
     const char *name, const char *module_dir, char *out_problem, size_t problem_size);
 
+/* Keeps the library that this code is part of in memory for good, whoever unloads it: for what the
+ * system may call at any time. Nothing where it is part of a program. */
+void os_module_stay(void);
+
 /* The address of a symbol; NULL if the module has none of this name. */
 void *os_module_symbol(void *module, const char *name);
 

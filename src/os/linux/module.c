@@ -82,6 +82,17 @@ void *os_module_open(
     return module;
 }
 
+void os_module_stay(void)
+{
+    Dl_info info;
+
+    if (dladdr((const void *)&os_module_open, &info) == 0 || info.dli_fname == NULL)
+        return;
+    void *self = dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD | RTLD_NODELETE);
+    if (self != NULL)
+        dlclose(self);
+}
+
 static bool program_try(
     const char *dir, const char *below, const char *name, char *out_path, size_t path_size)
 {
