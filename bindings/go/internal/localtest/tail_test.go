@@ -154,6 +154,7 @@ func TestTailGapWithTags(t *testing.T) {
 // What was there when a tail began is not lost because whoever took the first message is quick to
 // overwrite the second one.
 func TestTailHasTheSecondMessageWithTheFirst(t *testing.T) {
+	waits(t) // an older library gives one message a call
 	for i := 0; i < 300; i++ {
 		pool := newPool(t, 65536)
 		count(t, pool, 2)
