@@ -1,9 +1,9 @@
 /* Batches into the pool, receipts out. */
+#include "base/digits.h"
 #include "cli/feed.h"
 #include "cli/json_out.h"
 #include "cli/open.h"
 #include "cli/report.h"
-#include "base/digits.h"
 #include "client/envelope.h"
 #include "json/span.h"
 #include "json/write.h"

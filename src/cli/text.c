@@ -1,8 +1,8 @@
 #include "cli/text.h"
 
 #include "base/clock.h"
-#include "cli/out.h"
 #include "base/digits.h"
+#include "cli/out.h"
 #include "json/write.h"
 
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 #include "client/envelope.h"
 
-#include "base/test.h"
 #include "base/digits.h"
+#include "base/test.h"
 #include "engine/pool_test.h"
 #include "json/lite3.h"
 
