@@ -164,17 +164,18 @@ class Pool(_core.Pool):
         if self.closed:
             raise closed_error("pool")
         asked = check_tail(since_seq, max_messages, timeout_ms, tags, error_on_gap)
-        left = asked.max_messages if asked.tags else None
+        required = asked.tags
+        left = asked.max_messages if required else None
         stream = self.open_stream(
             since_seq=asked.since_seq,
-            max_messages=None if asked.tags else asked.max_messages,
+            max_messages=None if required else asked.max_messages,
             timeout_ms=asked.timeout_ms,
             error_on_gap=asked.error_on_gap,
         )
         try:
             while left != 0 and (raw := stream.next_json()) is not None:
                 message = message_from_pool(raw)
-                if asked.tags and not plasmite._message_has_tags(message, asked.tags):
+                if required and not plasmite._message_has_tags(message, required):
                     continue
                 yield message
                 left = None if left is None else left - 1
