@@ -40,6 +40,12 @@ static const char *advice_for_issues(const struct pool_report *report)
     return "makes the index anew; no message is lost";
 }
 
+/* Whether it is no damage, but the format of another version. */
+static bool checkup_is_foreign(const struct checkup *checkup)
+{
+    return checkup->error != NULL && checkup->error->kind == PLSM_ERROR_USAGE;
+}
+
 void doctor_advice(const struct checkup *checkup, struct text *text)
 {
     const plsm_error_t *why = checkup->refused != NULL ? checkup->refused : checkup->error;
@@ -90,8 +96,8 @@ static void doctor_json_issues(struct text *text, const struct checkup *checkup)
 
     text_printf(text, ",\"issue_count\":%zu,\"issues\":[", checkup_issues(checkup));
     if (error != NULL)
-        doctor_json_issue(text, error->kind == PLSM_ERROR_USAGE ? "format" : "corrupt",
-            error->message, error->offset, error->has_offset, 0);
+        doctor_json_issue(text, checkup_is_foreign(checkup) ? "format" : "corrupt", error->message,
+            error->offset, error->has_offset, 0);
     for (size_t i = 0; error == NULL && i < report->n_issues && i < POOL_ISSUES_MAX; i++) {
         const struct pool_issue *issue = &report->issues[i];
         text_str(text, i == 0 ? "" : ",");
@@ -175,6 +181,10 @@ void doctor_show_lines(const struct doctor *doctor, struct text *text)
             text_printf(
                 text, " last_good_seq=%llu", (unsigned long long)checkup->report.last_good_seq);
         text_printf(text, " issue=%s", checkup_detail(checkup));
+        if (checkup_is_foreign(checkup)) {
+            text_str(text, "; ");
+            doctor_advice(checkup, text);
+        }
         if (checkup->refused != NULL)
             text_printf(text, "; not repaired: %s", checkup->refused->message);
         text_str(text, "\n");

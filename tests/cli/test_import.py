@@ -305,5 +305,6 @@ def test_listing_and_doctor_name_the_version(cli, old):
     assert "version 3" in json.dumps(listed["error"]) and "pool import" in json.dumps(listed["error"])
     report = cli.run("doctor", "old", "--json")
     assert report.code == 7 and "pool import" in report.json["reports"][0]["remediation_hints"][0]
+    assert "pool import OLD NEW" in cli.run("doctor", "old").text
     cli.run("doctor", "old", "--repair")
     assert cli.path("old").read_bytes() == bytes(old)
