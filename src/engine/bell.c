@@ -81,13 +81,17 @@ static bool tower_look(struct tower *tower, bool check_file, struct futex_word *
     for (struct bell *bell = tower->bells; bell != NULL; bell = bell->next) {
         if (!bell->armed)
             continue;
+        if (check_file)
+            file = pool_check_file(bell->pool, NULL);
+        check_file = false;
+        if (file < 0) { /* cut: who reads what is not there any more is killed */
+            bell_ring_locked(bell);
+            continue;
+        }
         if (!listens) {
             out_word->word = &bell->pool->control->wake;
             out_word->expected = follow_announce(bell->pool);
         }
-        if (check_file)
-            file = pool_check_file(bell->pool, NULL);
-        check_file = false;
         if (bell_is_quiet(bell, file))
             listens = true;
         else

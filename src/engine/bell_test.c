@@ -68,8 +68,8 @@ static void test_bell_rings_when_the_file_goes(void **state)
 
     assert_int_equal(unlink(pool_path(deleted)), 0);
     assert_true(is_ringing(bells[0], CHILD_PATIENCE_MS));
-    /* the last page of the ring: nothing here reads it */
-    assert_int_equal(truncate(pool_path(cut), 65536 - 4096), 0);
+    /* nothing of it may be read any more */
+    assert_int_equal(truncate(pool_path(cut), 0), 0);
     assert_true(is_ringing(bells[1], CHILD_PATIENCE_MS));
     bell_free(bells[0]);
     bell_free(bells[1]);
