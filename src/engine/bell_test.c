@@ -21,6 +21,7 @@ static void test_bell_rings_for_news_until_it_is_armed_again(void **state)
     bell_ring(bell);
     assert_true(is_ringing(bell, 0));
     bell_arm(bell, end_of(pool));
+    bell_arm(bell, end_of(pool));
     assert_false(is_ringing(bell, 0));
     bell_free(bell);
     bell_free(NULL);
@@ -102,6 +103,8 @@ static void test_bell_rings_among_more_than_the_kernel_waits_for(void **state)
     (void)state;
     struct pool *pools[N_MANY];
     struct bell *bells[N_MANY];
+    scoped(pool_close) struct pool *other = test_pool("other", 65536);
+    struct bell *first = hang(other, UINT64_MAX);
 
     for (int i = 0; i < N_MANY; i++) {
         char name[16];
@@ -109,6 +112,8 @@ static void test_bell_rings_among_more_than_the_kernel_waits_for(void **state)
         pools[i] = test_pool(name, 65536);
         bells[i] = hang(pools[i], end_of(pools[i]));
     }
+    bell_arm(first, UINT64_MAX); /* rings when all others have been looked at */
+    assert_true(is_ringing(first, CHILD_PATIENCE_MS));
     for (int i = 0; i < N_MANY; i += 2)
         test_append(pools[i], "{}");
     for (int i = 0; i < N_MANY; i += 2)
@@ -119,6 +124,7 @@ static void test_bell_rings_among_more_than_the_kernel_waits_for(void **state)
         bell_free(bells[i]);
         pool_close(pools[i]);
     }
+    bell_free(first);
 }
 
 /* Bells of one file, each of a pool of its own, share what the listener sleeps on: one that is
@@ -156,7 +162,8 @@ static struct pool *inherited_pool;
 static void free_inherited_and_hang_own(const struct child_side *side)
 {
     struct bell *own = NULL;
-    bell_ring(inherited); /* nothing */
+    bell_ring(inherited); /* nothing, either of them */
+    bell_arm(inherited, 0);
     bell_free(inherited);
     child_must(bell_new(inherited_pool, end_of(inherited_pool), &own, &test_error) == 0);
     const struct message message = test_message("{}");

@@ -178,6 +178,20 @@ static void test_circles_are_refused(void **state)
     buf_fini(&payload);
 }
 
+/* Where members are looked for, before anything was checked. */
+static void test_circles_of_the_root_are_refused(void **state)
+{
+    (void)state;
+    struct buf payload = lite3_of_document("{}");
+    const uint32_t at = (uint32_t)payload.len;
+    const struct lite3_node node = {.gen_type = LITE3_OBJECT, .child = {at}};
+    assert_int_equal(at % 4, 0);
+    buf_append(&payload, &node, sizeof(node));
+    node_at(&payload, 0)->child[0] = at;
+    expect_fault(&payload, "meta is not object");
+    buf_fini(&payload);
+}
+
 static void test_trees_that_are_none(void **state)
 {
     (void)state;
@@ -281,6 +295,19 @@ static void test_keys_that_are_not_utf8(void **state)
     buf_fini(&payload);
 }
 
+/* Of the tag, which says how long it is, the first byte is the last one there is. */
+static void test_keys_whose_tag_is_cut(void **state)
+{
+    (void)state;
+    struct buf payload = lite3_of("", "{\"a\":\"xyz\"}");
+    for (uint8_t tag = 1; tag < 4; tag++) {
+        node_at(&payload, data_at(&payload))->kv[0] = (uint32_t)payload.len - 1;
+        payload.data[payload.len - 1] = tag;
+        expect_fault(&payload, "beyond the payload");
+    }
+    buf_fini(&payload);
+}
+
 static void test_shapes_of_a_message(void **state)
 {
     (void)state;
@@ -352,6 +379,7 @@ static void test_bytes_become_base64(void **state)
 }
 
 TESTS(test_every_byte_changed, test_cut_at_every_length, test_words_replaced_by_offsets,
-    test_parts_used_twice_are_refused, test_circles_are_refused, test_trees_that_are_none,
-    test_trees_that_are_too_high, test_values_that_are_none, test_keys_that_are_not_utf8,
+    test_parts_used_twice_are_refused, test_circles_are_refused,
+    test_circles_of_the_root_are_refused, test_trees_that_are_none, test_trees_that_are_too_high,
+    test_values_that_are_none, test_keys_that_are_not_utf8, test_keys_whose_tag_is_cut,
     test_shapes_of_a_message, test_nesting_of_payloads_is_bounded, test_bytes_become_base64)

@@ -164,6 +164,38 @@ static void test_keys_of_one_hash(void **state)
         "{\"Aa\":1,\"B@\":2,\"AaAa\":3,\"AaB@\":4,\"B@Aa\":5,\"B@B@\":6}");
 }
 
+/* The eighth key splits the node, whose middle key, of the same hash, goes to the node above. */
+static void test_keys_of_one_hash_in_two_nodes(void **state)
+{
+    (void)state;
+    expect_data("{\"A0\":0,\"A1\":1,\"A2\":2,\"Aa\":3,\"Ab\":4,\"Ac\":5,\"Ad\":6,\"B@\":7}",
+        "{\"A0\":0,\"A1\":1,\"A2\":2,\"Aa\":3,\"Ab\":4,\"Ac\":5,\"Ad\":6,\"B@\":7}");
+}
+
+/* So many that the root of the message has nodes below it. */
+static void test_messages_with_many_other_members(void **state)
+{
+    (void)state;
+    struct buf document = {0};
+    buf_append_str(&document, "{\"data\":{\"k\":1},\"meta\":{\"tags\":[\"t\"]}");
+    for (unsigned i = 0; i < 200; i++)
+        buf_appendf(&document, ",\"other %u\":%u", i, i);
+    buf_append(&document, "}", 2);
+    struct buf payload = lite3_of_document((const char *)document.data);
+    struct lite3_node root;
+    struct lite3_value value;
+    assert_true(lite3_read_node(buf_view(&payload), 0, &root));
+    assert_false(lite3_is_leaf(&root));
+    expect_message(buf_view(&payload), "[\"t\"]", "{\"k\":1}");
+    for (unsigned i = 0; i <= LITE3_NODE_KEYS; i++) /* where no node can be */
+        root.child[i] = 2;
+    memcpy(payload.data, &root, sizeof(root));
+    assert_false(lite3_find(buf_view(&payload), 0, "meta", &value) &&
+                 lite3_find(buf_view(&payload), 0, "data", &value));
+    buf_fini(&payload);
+    buf_fini(&document);
+}
+
 /* Keys of eight letters whose pairs are exchanged: 256 of one hash. */
 static int encode_colliding(size_t n_keys, struct buf *payload, struct lite3_fault *fault)
 {
@@ -188,6 +220,12 @@ static void test_too_many_keys_of_one_hash_are_refused(void **state)
     struct buf payload = {0};
     assert_int_equal(encode_colliding(128, &payload, &fault), LITE3_OK);
     assert_int_equal(lite3_check(buf_view(&payload), &fault), LITE3_OK);
+    struct lite3_value data, value;
+    assert_true(lite3_find(buf_view(&payload), 0, "data", &data));
+    assert_true(lite3_find(buf_view(&payload), data.at, "B@B@B@B@B@B@B@Aa", &value));
+    assert_int_equal(value.bits, 127);
+    /* of the same hash, too, and not among them */
+    assert_false(lite3_find(buf_view(&payload), data.at, "B@B@B@B@B@B@B@B@", &value));
     payload.len = 0;
     assert_int_equal(encode_colliding(129, &payload, &fault), LITE3_FAULT);
     assert_non_null(strstr(fault.problem, "hash"));
@@ -243,6 +281,12 @@ static void test_what_cannot_be_said_is_refused(void **state)
     expect_unfit("", "{\"a\":-}", "damaged");
     expect_unfit("[1", "{}", "damaged");
     expect_unfit("", "", "damaged");
+    expect_unfit("", "{\"a\":x}", "damaged");
+    expect_unfit("", "{\"a\":[x]}", "damaged");
+    struct lite3_fault fault = {0};
+    struct buf payload = {0};
+    assert_int_equal(lite3_encode(view_str("7"), &payload, &fault), LITE3_FAULT);
+    assert_non_null(strstr(fault.problem, "damaged"));
 }
 
 static void test_long_arrays_and_long_keys(void **state)
@@ -275,5 +319,6 @@ static void test_long_arrays_and_long_keys(void **state)
 TESTS(test_the_smallest_message, test_every_kind_of_value, test_a_first_node_is_split,
     test_a_string_as_long_as_a_node_is_aligned, test_inner_nodes_are_split, test_numbers,
     test_of_equal_names_the_last_counts, test_strings_and_keys, test_keys_of_one_hash,
+    test_keys_of_one_hash_in_two_nodes, test_messages_with_many_other_members,
     test_too_many_keys_of_one_hash_are_refused, test_nesting_ends_at_32_levels,
     test_what_cannot_be_said_is_refused, test_long_arrays_and_long_keys)

@@ -66,6 +66,7 @@ int run_filter_values(struct stage *stage, plsm_error_t **err);
 int run_filter_budget(struct stage *stage, plsm_error_t **err);
 int run_json_write(struct stage *stage, plsm_error_t **err);
 int run_json_quote(struct stage *stage, plsm_error_t **err);
+int run_lite3(struct stage *stage, plsm_error_t **err);
 
 /* The text of the message with this seq, and whether a frame holds it. */
 struct view stage_message(uint64_t seq, char out_text[static 160]);

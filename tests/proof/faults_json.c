@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "tests/proof/faults.h"
 #include "json/filter_budget.h"
+#include "json/lite3_node.h"
 #include "json/span.h"
 #include "json/write.h"
 
@@ -155,6 +156,45 @@ int run_json_quote(struct stage *stage, plsm_error_t **err)
             if (r != POOL_OK)
                 return r;
         }
+    }
+    return POOL_OK;
+}
+
+/* A message to Lite3 and back: with escapes, more members than a node has, and bytes. */
+static int lite3_there_and_back(size_t len, plsm_error_t **err)
+{
+    scoped(buf_fini) struct buf payload = {0};
+    scoped(buf_fini) struct buf text = {0};
+    struct lite3_fault fault;
+    struct lite3_value data, bytes;
+    char json[600];
+
+    snprintf(json, sizeof(json),
+        "{\"b\":\"%.*s\",\"\\u0061%.*s\":\"\\n%.*s\",\"l\":[1,2,3,4,5,6,7,8,[]],"
+        "\"o\":{\"c\":1,\"d\":2,\"e\":3,\"f\":4,\"g\":5,\"h\":6,\"i\":7,\"j\":{}}}",
+        (int)len, filler, (int)len, filler, (int)len, filler);
+    if (lite3_encode(view_str(json), &text, &fault) < 0)
+        return error_oom(err);
+    text.len = 0;
+    if (lite3_from_json(view_str("[\"\\u0061\"]"), view_str(json), &payload, &fault) < 0)
+        return error_oom(err);
+    must(lite3_find(buf_view(&payload), 0, "data", &data));
+    must(lite3_find(buf_view(&payload), data.at, "b", &bytes));
+    payload.data[bytes.at] = LITE3_BYTES;
+    if (lite3_check(buf_view(&payload), &fault) < 0 ||
+        lite3_message_tags(buf_view(&payload), &text, &fault) < 0 ||
+        lite3_message_data(buf_view(&payload), &text, &fault) < 0)
+        return error_oom(err);
+    return text.len > 3 * len ? POOL_OK : 99;
+}
+
+int run_lite3(struct stage *stage, plsm_error_t **err)
+{
+    (void)stage;
+    for (size_t len = 1; len < 120; len += STEP) {
+        const int r = lite3_there_and_back(len, err);
+        if (r != POOL_OK)
+            return r;
     }
     return POOL_OK;
 }

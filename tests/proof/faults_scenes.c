@@ -308,6 +308,7 @@ const struct scene engine_scenes[] = {
     {"filter within a budget", STAGE_NONE, NULL, run_filter_budget, NULL, 0, false},
     {"write JSON", STAGE_NONE, NULL, run_json_write, NULL, 0, false},
     {"quote JSON", STAGE_NONE, NULL, run_json_quote, NULL, 0, false},
+    {"Lite3 and back", STAGE_NONE, NULL, run_lite3, NULL, 0, false},
     {"ingest auto", STAGE_NONE, prepare_auto, run_ingest, close_input, 0, false},
     {"ingest jsonl", STAGE_NONE, prepare_jsonl, run_ingest, close_input, 0, false},
     {"ingest json", STAGE_NONE, prepare_json, run_ingest, close_input, 0, false},
