@@ -13,6 +13,7 @@ from . import _load
 
 _load.load()
 
+from ._core import install_guard  # noqa: E402
 from ._errors import _ERROR_KIND_TO_CLASS as _ERROR_KIND_TO_CLASS  # noqa: E402
 from ._errors import (  # noqa: E402
     AlreadyExistsError,
@@ -79,5 +80,6 @@ __all__ = [
     "UsageError",
     "VerifyReport",
     "default_pool_dir",
+    "install_guard",
     "parse_message",
 ]

@@ -66,7 +66,8 @@
     X(stream_view_valid, false)                                                                    \
     X(stream_position, false)                                                                      \
     X(stream_dropped, false)                                                                       \
-    X(stream_skip_damage, false)
+    X(stream_skip_damage, false)                                                                   \
+    X(guard_install, false)
 
 struct library {
 #define LIBRARY_MEMBER(name, needed) __typeof__(&plsm_##name) name;
@@ -82,6 +83,9 @@ PyObject *library_load(PyObject *module, PyObject *path);
 
 /* version() of the module: what the library calls itself, or None. */
 PyObject *library_version(PyObject *module, PyObject *ignored);
+
+/* install_guard() of the module. */
+PyObject *library_install_guard(PyObject *module, PyObject *ignored);
 
 /* 0; -1 with a Usage error that says which function the library lacks. */
 #define library_needs(function) (library.function != NULL ? 0 : library_lacks("plsm_" #function))

@@ -62,6 +62,19 @@ PyObject *library_version(PyObject *module, PyObject *ignored)
     return PyUnicode_FromString(library.version());
 }
 
+PyObject *library_install_guard(PyObject *module, PyObject *ignored)
+{
+    (void)module;
+    (void)ignored;
+    plsm_error_t *err = NULL;
+    if (library_needs(guard_install) < 0)
+        return NULL;
+    if (library.guard_install(&err) == 0)
+        Py_RETURN_NONE;
+    error_raise(err);
+    return NULL;
+}
+
 int library_lacks(const char *function)
 {
     char message[128];

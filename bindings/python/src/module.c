@@ -4,6 +4,9 @@
 static PyMethodDef functions[] = {
     {"load", library_load, METH_O, NULL},
     {"version", library_version, METH_NOARGS, NULL},
+    {"install_guard", library_install_guard, METH_NOARGS,
+        "install_guard($module)\n--\n\n"
+        "Lets the process survive pool files that are cut off while they are open."},
     {"set_error_factory", error_set_factory, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -504,3 +504,35 @@ def test_exceptions_in_the_middle_of_iteration(pool):
 def test_usage_errors_are_usage_errors(pool):
     with pytest.raises(UsageError):
         pool.append_json(b"{}", [], 7)
+
+
+# Files that somebody cuts off ---------------------------------------------------------------------
+
+CUT = """
+import faulthandler, os, sys
+import plasmite
+from plasmite import Client, PlasmiteError
+
+faulthandler.enable()
+for _ in range(2):
+    plasmite.install_guard()
+with Client(sys.argv[1]) as client, client.pool("a") as pool:
+    pool.append_many([{"text": "x" * 1000}] * 200)
+    stream = pool.open_stream()
+    view = stream.next_view()
+    os.truncate(pool.path, 8192)
+    assert len(bytes(view.data)) > 1000
+    assert not view.valid()
+    for call in (lambda: pool.get(200), lambda: pool.append({}), lambda: list(stream),
+                 lambda: list(pool.tail()), lambda: next(pool.follow(last=9))):
+        try:
+            call()
+            raise SystemExit("a file that is cut off was read")
+        except PlasmiteError as error:
+            assert error.kind.name in ("CORRUPT", "IO"), error.kind
+print("alive")
+"""
+
+
+def test_files_that_are_cut_off(tmp_path, run_python):
+    assert run_python(CUT, tmp_path / "pools").stdout == "alive\n"

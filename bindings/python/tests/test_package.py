@@ -469,7 +469,7 @@ def test_an_old_library(old_library, file):
 
 
 OLD = """
-import asyncio, sys, threading, time
+import asyncio, plasmite, sys, threading, time
 from plasmite import AsyncClient, Client, PlasmiteError, UsageError
 
 async def in_an_event_loop(folder):
@@ -479,7 +479,7 @@ async def in_an_event_loop(folder):
 with Client(sys.argv[1]) as client, client.pool("a") as pool:
     for call in (lambda: pool.append_bytes(b"{}"), lambda: pool.append_many([{}]), pool.info,
                  pool.flush, pool.verify, lambda: pool.path, client.list_pools,
-                 lambda: client.delete_pool("a"), pool.follow,
+                 plasmite.install_guard, lambda: client.delete_pool("a"), pool.follow,
                  pool.open_stream().next_view, pool.open_stream().try_next,
                  pool.open_stream().fileno, lambda: pool.open_stream().position,
                  pool.open_stream().skip_damage, pool.open_lite3_stream().try_next,
