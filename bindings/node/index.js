@@ -288,6 +288,13 @@ function replay(pool, options) {
   return pool.replay(options);
 }
 
+/** Lets the process survive pool files that somebody cuts off while they are open. */
+function installGuard() {
+  if (addon === null) throw problem;
+  if (addon.installGuard === undefined) throw new TypeError("the addon has no installGuard()");
+  native(() => addon.installGuard());
+}
+
 module.exports = {
   Client,
   Pool,
@@ -303,6 +310,7 @@ module.exports = {
   RemoteClient,
   RemoteError,
   RemotePool,
+  installGuard,
   parseMessage,
   replay,
 };

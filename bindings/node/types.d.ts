@@ -229,6 +229,13 @@ export class PlasmiteNativeError extends Error {
   readonly detail?: string;
 }
 
+/**
+ * Lets the process survive pool files that somebody cuts off while they are open: calls that touch
+ * what is gone throw `ErrorKind.Corrupt`, where the process would have ended by SIGBUS. For the
+ * whole process, and for good; other faults are handled as before.
+ */
+export function installGuard(): void;
+
 export function parseMessage<T = any>(
   message: Message<T> | MessageEnvelope<T> | Uint8Array,
 ): Message<T>;

@@ -13,6 +13,7 @@ int bridge_has(enum bridge_addition addition)
     case BRIDGE_FD: return plsm_stream_fd != NULL;
     case BRIDGE_FILTER: return plsm_stream_filter != NULL;
     case BRIDGE_FLUSH: return plsm_pool_flush != NULL;
+    case BRIDGE_GUARD: return plsm_guard_install != NULL;
     case BRIDGE_INFO: return plsm_pool_info != NULL;
     case BRIDGE_LIST: return plsm_pool_list != NULL;
     case BRIDGE_LITE3_BASE: return plsm_lite3_stream_base != NULL;

@@ -26,6 +26,7 @@ struct bridge_result {
 
 /* Functions that libraries of level 0.8 lack. Each is called only if it is there. */
 #pragma weak plsm_error_hint
+#pragma weak plsm_guard_install
 #pragma weak plsm_lite3_stream_base
 #pragma weak plsm_pool_append_batch
 #pragma weak plsm_pool_delete
@@ -51,6 +52,7 @@ enum bridge_addition {
     BRIDGE_FD,
     BRIDGE_FILTER,
     BRIDGE_FLUSH,
+    BRIDGE_GUARD,
     BRIDGE_INFO,
     BRIDGE_LIST,
     BRIDGE_LITE3_BASE,

@@ -81,3 +81,17 @@ func Version() string {
 	}
 	return C.GoString(C.plsm_version())
 }
+
+// InstallGuard lets the process survive pool files that somebody cuts off while they are open:
+// calls that touch what is gone end with [ErrCorrupt], where the process would have ended by
+// SIGBUS. It is for the whole process and for good. Other faults go to Go's own handler, as before.
+func InstallGuard() error {
+	if !has(C.BRIDGE_GUARD) {
+		return unsupported("plsm_guard_install")
+	}
+	var native *C.plsm_error_t
+	if C.plsm_guard_install(&native) != 0 {
+		return takeError(native)
+	}
+	return nil
+}

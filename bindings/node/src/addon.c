@@ -193,6 +193,26 @@ static bool buffer_keep(napi_env env, struct addon *addon)
            napi_create_reference(env, from, 1, &addon->buffer_from) == napi_ok;
 }
 
+static napi_value addon_install_guard(napi_env env, napi_callback_info info)
+{
+    plsm_error_t *error = NULL;
+
+    (void)info;
+    if (library.guard_install == NULL)
+        return error_usage(
+            env, "this libplasmite has no plsm_guard_install: a newer one is needed");
+    return library.guard_install(&error) < 0 ? error_throw(env, error) : NULL;
+}
+
+static bool guard_define(napi_env env, napi_value exports)
+{
+    napi_value function;
+
+    return napi_create_function(env, "installGuard", NAPI_AUTO_LENGTH, addon_install_guard, NULL,
+               &function) == napi_ok &&
+           value_set(env, exports, "installGuard", function);
+}
+
 /* The two names that Node looks for. */
 NAPI_MODULE_EXPORT int32_t node_api_module_get_api_version_v1(void);
 NAPI_MODULE_EXPORT napi_value napi_register_module_v1(napi_env env, napi_value exports);
@@ -219,7 +239,7 @@ napi_value napi_register_module_v1(napi_env env, napi_value exports)
     if (!buffer_keep(env, addon) || !receipt_define(env, exports, addon) ||
         !client_define(env, exports) || !pool_define(env, exports) ||
         !stream_define(env, exports) || !lite3_stream_define(env, exports) ||
-        !constants_define(env, exports))
+        !guard_define(env, exports) || !constants_define(env, exports))
         return NULL;
     return exports;
 }

@@ -38,6 +38,7 @@
     X(lite3_frame_free)                                                                            \
     X(version)                                                                                     \
     X(error_hint)                                                                                  \
+    X(guard_install)                                                                               \
     X(pool_open_ex)                                                                                \
     X(client_pool_dir)                                                                             \
     X(pool_path)                                                                                   \

@@ -7,7 +7,7 @@ const path = require("node:path");
 const test = require("node:test");
 const { Worker } = require("node:worker_threads");
 
-const { Client, ErrorKind } = require("../index.js");
+const { Client, ErrorKind, installGuard } = require("../index.js");
 const { addon } = require("../native.js");
 const { newPool, temporaryFolder } = require("./support.js");
 
@@ -468,4 +468,21 @@ test("many handles at once", (t) => {
   assert.deepStrictEqual(pools.map((pool, i) => pool.get(i + 1).data.i), pools.map((_, i) => i));
   pools.forEach((pool) => pool.close());
   clients.forEach((client) => client.close());
+});
+
+test("with the guard a file that is cut off is an error, and nothing to other pools", (t) => {
+  const { client, folder, pool } = newPool(t, 65536);
+  try {
+    installGuard();
+  } catch (error) {
+    if (error.kind !== ErrorKind.Usage) throw error;
+    return t.skip(error.message);
+  }
+  const other = client.pool("other");
+  pool.append({ n: 1 });
+  fs.truncateSync(path.join(folder, "work.plasmite"), 0);
+  assert.throws(() => pool.get(1), { kind: ErrorKind.Corrupt });
+  assert.throws(() => pool.append({ n: 2 }), { kind: ErrorKind.Corrupt });
+  assert.strictEqual(other.append({ n: 1 }).seq, 1n);
+  other.close();
 });

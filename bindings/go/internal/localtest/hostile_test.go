@@ -2,8 +2,10 @@ package localtest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
@@ -140,4 +142,29 @@ func TestManyTails(t *testing.T) {
 	delivered.Wait()
 	cancel()
 	all.Wait()
+}
+
+// A pool that is cut off under its users is an error to them, and nothing to others.
+func TestGuardSurvivesACutFile(t *testing.T) {
+	if err := plasmite.InstallGuard(); errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	} else {
+		ok(t, err)
+	}
+	client := newClient(t)
+	pool, err := client.Open("cut", plasmite.Create(65536))
+	ok(t, err)
+	defer pool.Close()
+	other, err := client.Open("other", plasmite.Create(0))
+	ok(t, err)
+	defer other.Close()
+	count(t, pool, 3)
+	ok(t, os.Truncate(filepath.Join(client.Dir(), "cut.plasmite"), 0))
+	if _, err := pool.GetJSON(1); !errors.Is(err, plasmite.ErrCorrupt) {
+		t.Fatal("a message of a file that is gone:", err)
+	}
+	if _, err := pool.AppendJSON([]byte("{}"), nil, plasmite.DurabilityFast); !errors.Is(err, plasmite.ErrCorrupt) {
+		t.Fatal("an append to a file that is gone:", err)
+	}
+	count(t, other, 3)
 }
