@@ -5,8 +5,9 @@ usage: plasmite-conformance <path/to/manifest.json>
 
 PLASMITE_BIN names the program that `spawn_poke` and `pool_info` run.
 
-Nothing outside of the manifest's work directory is made, read, changed or deleted, whatever the
-manifest says: a step that would do so is not met.
+A manifest may name any file as a pool, but is not to destroy what it found: pools that neither
+lie in its work directory nor were made by it are not deleted or overwritten, and files outside of
+its folder get no other mode.
 """
 
 from __future__ import annotations
@@ -52,8 +53,10 @@ class Runner:
         steps = document.get("steps")
         require(isinstance(steps, list), "steps is not an array")
         self.steps: list[Any] = steps
-        self.root = manifest.resolve().parent.parent
-        self.workdir = make_workdir(manifest.resolve().parent, document.get("workdir", "work"))
+        self.folder = manifest.resolve().parent
+        self.root = self.folder.parent
+        self.created: set[Path] = set()  # pools, without links
+        self.workdir = make_workdir(self.folder, document.get("workdir", "work"))
         self.client = Client(self.workdir)
 
     def run(self) -> None:
@@ -85,33 +88,28 @@ class Runner:
     # What steps have in common
 
     def open(self, step: dict[str, Any]) -> Pool:
-        return self.client.open_pool(self.reference(step))
+        return self.client.open_pool(step["pool"])
 
-    def reference(self, step: dict[str, Any], makes: bool = False) -> str:
-        """The step's pool, for the library."""
-        reference: str = step["pool"]
-        if "://" not in reference:  # which the library refuses
-            self.path(step, makes)
-        return reference
+    def create(self, reference: str, size_bytes: int) -> Pool:
+        pool = self.client.create_pool(reference, size_bytes)
+        self.created.add(self.path(reference).resolve())
+        return pool
 
-    def path(self, step: dict[str, Any], makes: bool = False) -> Path:
-        """The file of the step's pool."""
-        reference: str = step["pool"]
+    def path(self, reference: str) -> Path:
+        """The file of a pool."""
         if "/" in reference:
-            return self.inside(Path(reference), makes)
-        return self.workdir / f"{reference}.plasmite"
+            return Path(reference)
+        return self.workdir / f"{reference.removesuffix('.plasmite')}.plasmite"
 
-    def inside(self, path: Path, makes: bool) -> Path:
-        """The path, if it stays in the work directory; elsewhere may be nothing, to be missed."""
-        stays = self.workdir in path.resolve().parents
-        missed = not makes and not os.path.lexists(path)
-        require(stays or missed, f"outside of the work directory: {path}")
+    def may_harm(self, path: Path, folder: Path) -> Path:
+        real = path.resolve()
+        ours = folder == real or folder in real.parents or real in self.created
+        require(ours, f"{path} is not in {folder}")
         return path
 
     def command(self, *words: str, pool: dict[str, Any]) -> list[str]:
         """Runs the program on the step's pool."""
         reference: str = pool["pool"]
-        self.path(pool)
         plain = "://" not in reference and not reference.startswith("-")
         require(plain, f"neither a name nor a path of a pool: {reference}")
         return [self.program(), "--dir", str(self.workdir), *words, reference]
@@ -125,8 +123,7 @@ class Runner:
     # Operations
 
     def create_pool(self, step: Any, given: Any, expect: Any) -> None:
-        reference = self.reference(step, makes=True)
-        self.client.create_pool(reference, given.get("size_bytes", 1048576)).close()
+        self.create(step["pool"], given.get("size_bytes", 1048576)).close()
 
     def append(self, step: Any, given: Any, expect: Any) -> None:
         with self.open(step) as pool:
@@ -174,12 +171,14 @@ class Runner:
         kind = KINDS.get(error["kind"], ErrorKind.INTERNAL)
         path = error.get("path")
         if path is None and kind == ErrorKind.NOT_FOUND:
-            path = str(self.path(step))
+            path = str(self.path(step["pool"]))
         facts = (error["message"], path, error.get("seq"), error.get("offset"))
         return plasmite._ERROR_KIND_TO_CLASS[kind](kind, *facts)
 
     def delete_pool(self, step: Any, given: Any, expect: Any) -> None:
-        path = self.path(step)
+        path = self.path(step["pool"])
+        if os.path.lexists(path):
+            self.may_harm(path, self.workdir)
         try:
             path.unlink()
         except FileNotFoundError:
@@ -195,18 +194,17 @@ class Runner:
         require(not any(codes), f"feed ended with {codes}")
 
     def corrupt_pool_header(self, step: Any, given: Any, expect: Any) -> None:
-        self.path(step, makes=True).write_bytes(b"NOPE")
+        self.may_harm(self.path(step["pool"]), self.workdir).write_bytes(b"NOPE")
 
     def chmod_path(self, step: Any, given: Any, expect: Any) -> None:
         require(os.name == "posix", "chmod_path needs a POSIX system")
-        os.chmod(self.inside(Path(given["path"]), makes=True), int(given["mode"], 8))
+        os.chmod(self.may_harm(Path(given["path"]), self.folder), int(given["mode"], 8))
 
     def retention_gap(self, step: Any, given: Any, expect: Any) -> None:
         size = given.get("size_bytes", 65536)
-        reference = self.reference(step, makes=True)
-        with self.client.create_pool(f"{reference}-stale", size) as pool:
+        with self.create(f"{step['pool']}-stale", size) as pool:
             gap_before_start(pool)
-        with self.client.create_pool(f"{reference}-established", size) as pool:
+        with self.create(f"{step['pool']}-established", size) as pool:
             gap_under_way(pool)
 
 
