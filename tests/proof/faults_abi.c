@@ -96,7 +96,7 @@ static int run_list(struct stage *stage, plsm_error_t **err)
     const int r = plsm_pool_list(stage->abi_client, &names, err);
     must(r == 0 || names.data == NULL);
     const bool right =
-        names.len == sizeof(expected) && memcmp(names.data, expected, names.len) == 0;
+        r == 0 && names.len == sizeof(expected) && memcmp(names.data, expected, names.len) == 0;
     plsm_buf_free(&names);
     return r == 0 && !right ? 99 : r;
 }
