@@ -154,14 +154,14 @@ int abi_append(plsm_pool_t *pool, const struct message *messages, size_t n_messa
     if (pool->read_only)
         return abi_read_only(pool, err);
     int r = pool_append(pool->pool, messages, n_messages, out_appended, err);
-    if (r == POOL_OK && durability == PLSM_FLUSH) {
-        r = pool_flush_to(pool->pool, out_appended->end_pos, err);
-        if (r < 0) {
-            error_hint(err, "The message is stored, but a power loss may take it.");
-            return error_at_seq(err, out_appended->first_seq);
-        }
-    }
-    return r == POOL_BUSY ? open_busy(pool_path(pool->pool), err) : r;
+    if (r == POOL_BUSY)
+        return open_busy(pool_path(pool->pool), err);
+    if (r < 0 || durability != PLSM_FLUSH)
+        return r;
+    r = pool_flush_to(pool->pool, out_appended->end_pos, err);
+    if (r != POOL_OK)
+        return open_not_flushed(r, pool_path(pool->pool), out_appended->first_seq, err);
+    return 0;
 }
 
 /* Nobody takes the message. That it is too large would be said before. */

@@ -183,7 +183,7 @@ static int feed_append_all(struct feed *feed, plsm_error_t **err)
     if (feed->flush) {
         const int r = pool_flush_to(feed->pool, appended.end_pos, err);
         if (r != POOL_OK) /* appended, but not promised: no receipt */
-            return r == POOL_BUSY ? open_busy(feed->ref.path, err) : -1;
+            return open_not_flushed(r, feed->ref.path, appended.first_seq, err);
     }
     feed->n_ok += feed->n_messages;
     return feed->mute ? 0 : feed_receipts(feed, &appended, err);

@@ -39,9 +39,12 @@ int tap_append(void *context, const struct message *messages, size_t n_messages,
         return -1;
     for (int i = 0; i < BUSY_TURNS && r == POOL_BUSY; i++)
         r = pool_append(tap->pool, messages, n_messages, &appended, err);
-    if (r == POOL_OK && tap->flush)
-        r = pool_flush_to(tap->pool, appended.end_pos, err);
-    return r == POOL_BUSY ? open_busy(tap->ref.path, err) : r;
+    if (r == POOL_BUSY)
+        return open_busy(tap->ref.path, err);
+    if (r < 0 || !tap->flush)
+        return r;
+    r = pool_flush_to(tap->pool, appended.end_pos, err);
+    return r == POOL_OK ? 0 : open_not_flushed(r, tap->ref.path, appended.first_seq, err);
 }
 
 int tap_append_lifecycle(struct tap *tap, struct view data, plsm_error_t **err)

@@ -9,6 +9,15 @@ int open_busy(const char *path, plsm_error_t **err)
     return error_at_path(err, path);
 }
 
+int open_not_flushed(int r, const char *path, uint64_t first_seq, plsm_error_t **err)
+{
+    if (r == POOL_BUSY)
+        open_busy(path, err);
+    error_hint(err, "What was appended is stored, but a power loss may take it: do not append it "
+                    "again, flush.");
+    return error_at_seq(err, first_seq);
+}
+
 int open_pool(const char *path, enum pool_mode mode, const struct pool_open_options *options,
     struct pool **out_pool, plsm_error_t **err)
 {
