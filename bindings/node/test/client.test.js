@@ -27,7 +27,7 @@ test("the module exports these names and no others", () => {
   assert.deepStrictEqual(Object.keys(plasmite).sort(), [
     "Client", "DEFAULT_POOL_DIR", "DEFAULT_POOL_SIZE", "DEFAULT_POOL_SIZE_BYTES", "Durability",
     "ErrorKind", "Lite3Stream", "Message", "PlasmiteNativeError", "Pool", "RemoteClient",
-    "RemoteError", "RemotePool", "Stream", "parseMessage", "replay",
+    "RemoteError", "RemotePool", "Stream", "installGuard", "parseMessage", "replay",
   ]);
 });
 

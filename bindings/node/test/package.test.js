@@ -112,7 +112,7 @@ test("without the addon all that needs none works, and the rest says so", async 
     console.log(new plasmite.RemoteClient("http://host").baseUrl.host);
     try { new plasmite.Client("x"); } catch (error) { console.log(error.message); }`;
   const lines = succeed("node", ["-e", program], { cwd: folder }).split("\n");
-  assert.deepStrictEqual(lines.slice(0, 2), ["16 1 7", "host"]);
+  assert.deepStrictEqual(lines.slice(0, 2), ["17 1 7", "host"]);
   assert.match(lines[2], /native addon is unavailable/);
 
   const done = run("node", ["bin/plasmite.js", "--version"], { cwd: folder });
