@@ -130,11 +130,13 @@ static void *listener_run(void *run)
 {
     struct futex_word words[FUTEX_WORDS_MAX];
     uint64_t checked_ns = clock_monotonic_ns();
+    int woken = FUTEX_WOKEN;
 
     pthread_mutex_lock(&listener.mutex);
     while (listener.run == (uintptr_t)run) {
         const uint64_t now_ns = clock_monotonic_ns();
-        const bool check_files = now_ns - checked_ns >= FOLLOW_SLICE_NS;
+        /* where a word is gone, reading what is left of it would end the process */
+        const bool check_files = woken == FUTEX_GONE || now_ns - checked_ns >= FOLLOW_SLICE_NS;
         size_t n_words = 1;
 
         if (check_files)
@@ -143,7 +145,7 @@ static void *listener_run(void *run)
         const uint64_t sleep_ns = listener_look(check_files, words, &n_words);
         /* a pool that is closed meanwhile takes its word along; `change` has moved then */
         pthread_mutex_unlock(&listener.mutex);
-        (void)futex_wait_any(words, n_words, sleep_ns);
+        woken = futex_wait_any(words, n_words, sleep_ns);
         pthread_mutex_lock(&listener.mutex);
     }
     pthread_mutex_unlock(&listener.mutex);

@@ -10,6 +10,7 @@ enum {
     FUTEX_WOKEN = 0, /* or the word had another value, or for no reason at all */
     FUTEX_TIMED_OUT = 1,
     FUTEX_SIGNAL = 2, /* a signal handler ran */
+    FUTEX_GONE = 3, /* of futex_wait_any(): there is no page any more where one of the words was */
 };
 
 /* Sleeps while *word == expected, at most timeout_ns. The mapping may be read-only. */

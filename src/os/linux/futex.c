@@ -62,8 +62,8 @@ int futex_wait_any(const struct futex_word *words, size_t n_words, uint64_t time
     case ETIMEDOUT: return FUTEX_TIMED_OUT;
     case EINTR: return FUTEX_SIGNAL;
     case EAGAIN: return FUTEX_WOKEN; /* a word has changed already */
-    case EFAULT: return FUTEX_WOKEN; /* it is gone */
-    default:                         /* ENOSYS; EPERM in some sandboxes; ENOMEM */
+    case EFAULT: return FUTEX_GONE;
+    default: /* ENOSYS; EPERM in some sandboxes; ENOMEM */
         return futex_wait(words[0].word, words[0].expected,
             timeout_ns < FUTEX_POLL_NS ? timeout_ns : FUTEX_POLL_NS);
     }
