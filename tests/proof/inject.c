@@ -100,10 +100,11 @@ static bool is_event(int fd)
     return len == sizeof(event) - 1 && memcmp(target, event, sizeof(event) - 1) == 0;
 }
 
-/* Memory. dlsym() may ask for some before it can tell where the rest comes from. */
+/* Memory. dlsym() may ask for some before it can tell where the rest comes from; the compiler
+ * believes that it does not call anything here, hence the volatile. */
 static _Alignas(16) char arena[16384];
 static atomic_size_t arena_used;
-static _Thread_local bool looking_up __attribute__((tls_model("initial-exec")));
+static _Thread_local volatile bool looking_up __attribute__((tls_model("initial-exec")));
 
 static void *arena_take(size_t size)
 {
