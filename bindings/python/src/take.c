@@ -101,7 +101,7 @@ static PyObject *take_next(struct stream *self, enum form form)
 {
     if (stream_enter(self) < 0)
         return NULL;
-    struct item item;
+    struct item item = {0};
     item.form = form;
     PyObject *result = step_object(take_wait(self, &item), &item);
     stream_leave(self);
@@ -139,7 +139,7 @@ PyObject *stream_try_next(PyObject *object, PyObject *ignored)
     if (stream_enter(self) < 0)
         return NULL;
     PyObject *result = NULL;
-    struct item item;
+    struct item item = {0};
     item.form = stream_form(self);
     if (self->pool != NULL) {
         library_lacks(self->is_lite3 ? "plsm_lite3_stream_base" : "plsm_stream_wait");
