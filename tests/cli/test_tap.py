@@ -379,6 +379,8 @@ class Terminal:
 
     def finish(self):
         self.wait(b"tapped ")
+        # not before it has ended: a hangup as it ends may stop the search for leaks for ever
+        until(lambda: os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT))
         os.close(self.master)
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
