@@ -3,6 +3,8 @@
 
 static plsm_pool_t *pool;
 
+#define FLUSH_FAILED_OFFSET 1052 /* docs/format.md */
+
 static int open_pool(void **state)
 {
     (void)state;
@@ -274,6 +276,31 @@ static void test_batch_may_carry_times(void **state)
     plsm_buf_free(&message);
 }
 
+/* Whoever is told of it must not append again. */
+static void test_what_is_not_flushed_is_stored(void **state)
+{
+    (void)state;
+    const uint32_t failed = 1;
+    plsm_buf_t message;
+    uint64_t seq = 0;
+    const int fd = open(test_path("append"), O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    check_ok(plsm_pool_append_json_seq(
+        pool, (const uint8_t *)"{}", 2, NULL, 0, PLSM_FLUSH, &seq, NULL, &test_error));
+    assert_int_equal(pwrite(fd, &failed, sizeof(failed), FLUSH_FAILED_OFFSET), sizeof(failed));
+    close(fd);
+
+    assert_int_equal(append("{\"n\":2}", NULL, 0, PLSM_FLUSH, &message), -1);
+    assert_int_equal(test_error->kind, PLSM_ERROR_IO);
+    assert_true(test_error->has_seq);
+    assert_int_equal(test_error->seq, 2);
+    assert_non_null(strstr(plsm_error_hint(test_error), "is stored"));
+    plsm_error_free(test_error);
+    test_error = NULL;
+    check_ok(plsm_pool_get_json(pool, 2, &message, &test_error));
+    plsm_buf_free(&message);
+}
+
 int main(void)
 {
 #define EACH(test) cmocka_unit_test_setup_teardown(test, open_pool, close_pool)
@@ -288,6 +315,7 @@ int main(void)
         EACH(test_tags_have_a_limit),
         EACH(test_message_larger_than_the_ring_is_refused),
         EACH(test_flush_gives_a_message_too),
+        EACH(test_what_is_not_flushed_is_stored),
         EACH(test_batch_is_stored_in_order_and_at_once),
         EACH(test_batch_with_one_bad_input_stores_nothing),
         EACH(test_batch_may_carry_times),

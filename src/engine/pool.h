@@ -121,7 +121,7 @@ struct appended {
 /* Appends 1 .. LIMIT_BATCH_MESSAGES messages: all become visible at once, or none.
  *
  * Returns POOL_OK, POOL_BUSY, or -1: Usage (a message, or the whole batch, is larger than the
- * ring: see pool_fits), Corrupt, Io. No system call unless somebody waits. */
+ * ring: see below), Corrupt, Io. No system call unless somebody waits. */
 int pool_append(struct pool *pool, const struct message *messages, size_t n_messages,
     struct appended *out_appended, plsm_error_t **err);
 

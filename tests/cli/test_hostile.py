@@ -80,6 +80,42 @@ def frame_offset(pool, needle):
     return data.index(needle)
 
 
+FLUSH_FAILED = 1052  # docs/format.md: a sync has failed
+
+
+def fail_later_syncs(path):
+    with open(path, "r+b") as file:
+        file.seek(FLUSH_FAILED)
+        file.write(b"\1\0\0\0")
+
+
+def test_what_is_not_flushed_is_said_to_be_stored(cli):
+    """No receipt, but nobody should feed it again."""
+    feeder = cli.start("feed", "demo", "--create", "--durability", "flush", stdin=subprocess.PIPE)
+    feeder.feed(b'{"n":1}\n')
+    assert feeder.json()["seq"] == 1
+    fail_later_syncs(cli.path("demo"))
+    feeder.feed(b'{"n":2}\n')
+    done = feeder.finish()
+    error = done.fails("Io", 8)
+    assert error["seq"] == 2 and "is stored" in error["hint"] and done.out == b""
+    assert cli.run("fetch", "demo", "2").ok().json["data"] == {"n": 2}
+
+
+def test_what_tap_could_not_flush_is_said_to_be_stored(cli):
+    os.mkfifo(cli.root / "gate")
+    script = "echo a; read _ < gate; echo b"
+    tap = cli.start("tap", "demo", "--create", "--durability", "flush", "--", "sh", "-c", script)
+    assert tap.line() == b"a"
+    follower = cli.start("follow", "demo", "--tail", "9", "--jsonl")
+    while follower.json()["data"].get("line") != "a":
+        pass
+    fail_later_syncs(cli.path("demo"))
+    (cli.root / "gate").write_text("\n")
+    done = tap.finish()
+    assert b"is stored" in done.err, done
+
+
 def test_damaged_message(demo):
     """Nothing spins, nothing wrong is printed, what is intact stays readable."""
     path = demo.path("demo")
